@@ -1,0 +1,1 @@
+"""What a tenant has bought: the catalog, the tenant's plan and its overrides."""

@@ -1,0 +1,1 @@
+"""Controls, payouts, operations, dispatch attempts, provider events, Connect accounts, chargebacks."""

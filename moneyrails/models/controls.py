@@ -1,0 +1,60 @@
+"""A tenant's rules for its rails."""
+
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+from moneyrails.models import fields
+from moneyrails.states import BalanceMode
+
+
+class MoneyRailControls(models.Model):
+    """One row per tenant; its row lock is the tenant payout lock (ruling 18).
+
+    Whoever sends money holds the row FOR SHARE until commit, whoever changes a rule holds it FOR UPDATE:
+    when a stop has been answered, nothing that missed it is still on its way to commit. The row is made
+    on first need with the defaults; `configured_at` stays empty until somebody sets the controls.
+    """
+
+    id = fields.row_id()
+    tenant_id = models.CharField(max_length=200, db_collation="C", unique=True)
+    real_money_enabled = models.BooleanField(default=False)
+    payout_kill_switch = models.BooleanField(default=False)
+    max_payout_amount_cents = models.BigIntegerField(null=True)
+    daily_payout_limit_cents = models.BigIntegerField(null=True)
+    allowed_provider_ids: "models.JSONField[Any, Any]" = models.JSONField(null=True)
+    daily_mismatch_alert_threshold = models.IntegerField(null=True)
+    has_connect = models.BooleanField(default=True)
+    connect_enabled = models.BooleanField(default=False)
+    connect_updated_at = models.DateTimeField(null=True)
+    has_chargeback_policy = models.BooleanField(default=True)
+    chargeback_enabled = models.BooleanField(default=False)
+    negative_balance_mode = models.CharField(max_length=4, choices=BalanceMode.choices, default=BalanceMode.HOLD)
+    max_outstanding_cents = models.BigIntegerField(null=True)
+    chargeback_updated_at = models.DateTimeField(null=True)
+    configured_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "money_rail_controls"
+        verbose_name = "money rail controls"
+        verbose_name_plural = "money rail controls"
+        constraints = [
+            models.CheckConstraint(
+                condition=(Q(max_payout_amount_cents__isnull=True) | Q(max_payout_amount_cents__gte=0))
+                & (Q(daily_payout_limit_cents__isnull=True) | Q(daily_payout_limit_cents__gte=0))
+                & (Q(max_outstanding_cents__isnull=True) | Q(max_outstanding_cents__gte=0))
+                & (Q(daily_mismatch_alert_threshold__isnull=True) | Q(daily_mismatch_alert_threshold__gte=1)),
+                name="controls_limits_not_negative",
+            ),
+            fields.one_of("negative_balance_mode", BalanceMode, name="controls_balance_mode_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"controls of {self.tenant_id}"
+
+    @property
+    def is_configured(self) -> bool:
+        """Tell whether anybody ever set them."""
+        return self.configured_at is not None

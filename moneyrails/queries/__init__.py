@@ -1,0 +1,1 @@
+"""Reads of the money rails; the tenant is always the first filter."""

@@ -1,0 +1,154 @@
+"""The life of a dispatch attempt: opened, taken over, closed; every step fenced by its lease (spec 3.4)."""
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from moneyrails import states
+from moneyrails.models import DispatchAttempt, Operation
+from moneyrails.rails import base
+from moneyrails.rails import stripe as stripe_rail
+from moneyrails.rails.base import TransferOrder
+from moneyrails.states import AttemptStatus
+from settld.core.principals import Actor
+
+LEASE = dt.timedelta(seconds=120)
+CHECK_EVERY = dt.timedelta(seconds=60)
+MAX_CHECK_WAIT = dt.timedelta(hours=1)
+
+
+def order_of(operation: Operation, *, idempotency_key: str) -> TransferOrder:
+    """Describe the transfer that an operation stands for."""
+    return TransferOrder(
+        tenant_id=operation.tenant_id,
+        provider_id=operation.provider_id,
+        operation_id=operation.operation_id,
+        payout_key=operation.payout_key,
+        amount_cents=operation.amount_cents,
+        currency=operation.currency,
+        destination=stripe_rail.destination_of(operation.counterparty_ref) or operation.counterparty_ref,
+        idempotency_key=idempotency_key,
+    )
+
+
+def open_attempt(
+    operation: Operation,
+    latest: DispatchAttempt | None,
+    *,
+    actor: Actor,
+    caller_identity_hash: str,
+    now: dt.datetime,
+) -> DispatchAttempt:
+    """Open the next attempt, or open again one that was never executed; the operation is locked.
+
+    What was never executed keeps its key; after a clear refusal the number, and with it the key, is new.
+    """
+    if latest is not None and latest.status == AttemptStatus.RETRYABLE:
+        attempt = latest
+    else:
+        number = latest.attempt + 1 if latest else 1
+        attempt = DispatchAttempt(
+            tenant_id=operation.tenant_id,
+            operation=operation,
+            attempt=number,
+            idempotency_key=base.idempotency_key(
+                tenant_id=operation.tenant_id,
+                provider_id=operation.provider_id,
+                operation_id=operation.operation_id,
+                attempt=number,
+            ),
+            submitted_by=actor.principal_id,
+            submitted_by_key_id=actor.key_id or "",
+            created_at=now,
+        )
+    attempt.status = AttemptStatus.DISPATCHING
+    attempt.first_sent_at = now
+    attempt.caller_identity_hash = caller_identity_hash
+    attempt.request = frozen_request(order_of(operation, idempotency_key=attempt.idempotency_key))
+    lease(attempt, now=now)
+    attempt.save()
+    return attempt
+
+
+def frozen_request(order: TransferOrder) -> dict[str, Any]:
+    """Keep what the provider is asked, for the day its outcome is unknown."""
+    return {
+        "amountCents": order.amount_cents,
+        "currency": order.currency,
+        "destination": order.destination,
+        "transferGroup": order.payout_key,
+        "idempotencyKey": order.idempotency_key,
+    }
+
+
+def record_instant(
+    operation: Operation, *, transfer_id: str, actor: Actor, caller_identity_hash: str, now: dt.datetime
+) -> DispatchAttempt:
+    """Write the attempt of a rail that calls nobody: it succeeds as it is made."""
+    attempt = open_attempt(
+        operation, latest_of(operation), actor=actor, caller_identity_hash=caller_identity_hash, now=now
+    )
+    close(attempt, AttemptStatus.SUCCEEDED, now=now, observed_ref=transfer_id)
+    return attempt
+
+
+def latest_of(operation: Operation) -> DispatchAttempt | None:
+    """Give the newest attempt."""
+    return operation.attempts.order_by("-attempt").first()
+
+
+def lease(attempt: DispatchAttempt, *, now: dt.datetime) -> None:
+    """Take the right to work on an attempt; whoever held it before can no longer write its end."""
+    attempt.lease_token = uuid.uuid4()
+    attempt.lease_expires_at = now + LEASE
+    attempt.next_check_at = now + LEASE
+    attempt.updated_at = now
+
+
+def take_over(attempt: DispatchAttempt, *, now: dt.datetime, caller_identity_hash: str = "") -> None:
+    """Take an attempt whose outcome nobody wrote down: from now on it was in doubt."""
+    attempt.status = AttemptStatus.IN_DOUBT
+    attempt.was_in_doubt = True
+    attempt.caller_identity_hash = caller_identity_hash
+    lease(attempt, now=now)
+    attempt.save()
+
+
+def is_held(attempt: DispatchAttempt, *, token: uuid.UUID) -> bool:
+    """Tell whether a lease taken earlier still holds on the freshly locked row."""
+    return attempt.lease_token == token and attempt.status in (
+        AttemptStatus.DISPATCHING,
+        AttemptStatus.IN_DOUBT,
+    )
+
+
+def close(
+    attempt: DispatchAttempt,
+    status: AttemptStatus,
+    *,
+    now: dt.datetime,
+    observed_ref: str = "",
+    error: dict[str, Any] | None = None,
+) -> None:
+    """Write down how an attempt stands and give the lease back; the row is locked."""
+    attempt.status = status
+    attempt.lease_expires_at = None
+    attempt.observed_ref = observed_ref or attempt.observed_ref
+    attempt.error = error if error is not None else attempt.error
+    attempt.updated_at = now
+    attempt.next_check_at = None
+    if status == AttemptStatus.IN_DOUBT:
+        attempt.was_in_doubt = True
+        wait = min(CHECK_EVERY * 2 ** min(attempt.check_count, 10), MAX_CHECK_WAIT)
+        attempt.next_check_at = now + wait
+        attempt.check_count += 1
+    attempt.save()
+
+
+def resolve_by_event(operation: Operation, *, provider_ref: str, now: dt.datetime) -> DispatchAttempt | None:
+    """Close the open attempt of an operation that a provider's event proves sent; None when none is open."""
+    attempt = operation.attempts.select_for_update().filter(status__in=sorted(states.OPEN_ATTEMPT)).first()
+    if attempt is not None:
+        attempt.lease_token = uuid.uuid4()
+        close(attempt, AttemptStatus.SUCCEEDED, now=now, observed_ref=provider_ref)
+    return attempt

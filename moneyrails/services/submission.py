@@ -1,0 +1,363 @@
+"""Submit one initiated payout: write down, send, write down (spec 2.2 and 3.4)."""
+
+import datetime as dt
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from moneyrails import states
+from moneyrails.models import DispatchAttempt, Operation
+from moneyrails.queries import connect, operations, payout_facts
+from moneyrails.rails import manual, providers, sandbox
+from moneyrails.rails import stripe as stripe_rail
+from moneyrails.rails.base import Rail, Transfer
+from moneyrails.rails.providers import Provider
+from moneyrails.services import attempts, dispatch, gates, resolution
+from moneyrails.services.dispatch import Dispatch
+from moneyrails.services.replies import Memory, NoMemory
+from moneyrails.states import AttemptStatus
+from settld.core import clock, failpoints, transactions
+from settld.core.errors import Conflict
+from settld.core.principals import Actor
+from settld.idempotency.services.records import IdempotencyInProgress
+from settld.stripe_gateway.outcomes import ProviderFailure
+
+WAIT_FOR_TWIN_SECONDS = 10.0
+POLL_SECONDS = 0.1
+
+
+class DirectionUnsupported(Conflict):
+    """Only payouts are submitted."""
+
+    code = "MONEY_RAIL_SUBMIT_DIRECTION_UNSUPPORTED"
+    message = "only payout operations can be submitted"
+
+
+class InvalidState(Conflict):
+    """The operation was called off."""
+
+    code = "MONEY_RAIL_SUBMIT_INVALID_STATE"
+    message = "money rail operation cannot be submitted"
+
+
+class ModeChanged(Conflict):
+    """The provider's mode is no longer the one that the operation was counted and checked under."""
+
+    code = "MONEY_RAIL_PROVIDER_MODE_CHANGED"
+    message = "the money rail provider's mode has changed since the payout was enqueued"
+
+
+class ConnectCounterpartyRequired(Conflict):
+    """Stripe pays connected accounts only."""
+
+    code = "STRIPE_CONNECT_COUNTERPARTY_REQUIRED"
+    message = "a stripe connect counterparty is required"
+
+
+class SecretKeyRequired(Conflict):
+    """There is no key to call Stripe with."""
+
+    code = "STRIPE_SECRET_KEY_REQUIRED"
+    message = "stripe secret key is required"
+
+
+class SubmitInProgress(Conflict):
+    """Somebody is sending this payout now; nothing was sent by this request."""
+
+    code = "MONEY_RAIL_SUBMIT_IN_PROGRESS"
+    message = "money rail payout submit is in progress"
+
+    def __init__(self, operation: Operation) -> None:
+        super().__init__(details={"operationId": operation.operation_id}, headers={"retry-after": "2"})
+
+
+class SubmitIndeterminate(Conflict):
+    """Whether the money left is unknown and only a person can find out; nothing was sent."""
+
+    code = "MONEY_RAIL_SUBMIT_INDETERMINATE"
+    message = "the outcome of an earlier submit is indeterminate"
+
+    def __init__(self, operation: Operation, attempt: DispatchAttempt) -> None:
+        super().__init__(details={"operationId": operation.operation_id, "attempt": attempt.attempt})
+
+
+class _TwinIsSending(Exception):
+    """A request with our own idempotency identity is at the provider; its reply is ours to replay."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The answer to a submit."""
+
+    operation: Operation
+    applied: bool
+    reason: str | None = None
+    provider_submission: dict[str, Any] | None = None
+
+
+def submit(
+    *,
+    tenant_id: str,
+    provider_id: str,
+    operation_id: str,
+    provider_ref: str = "",
+    actor: Actor,
+    now: dt.datetime,
+    memory: Memory[Submission] | None = None,
+    rail: Rail | None = None,
+) -> Submission:
+    """Send one initiated payout and record the transfer it made; never two.
+
+    Raises Conflicts: nothing was sent. SubmitFailed or InvalidResponse: the operation stays
+    initiated, and its attempt says whether money may have moved. Replayed: the caller's key has a
+    reply. Must not run inside a transaction.
+    """
+    transactions.require_no_transaction()
+    memory = memory or NoMemory()
+    provider = providers.by_path(provider_id)
+    opened = _open_when_alone(
+        provider, tenant_id=tenant_id, operation_id=operation_id, provider_ref=provider_ref,
+        actor=actor, memory=memory, now=now,
+    )  # fmt: skip
+    if isinstance(opened, Submission):
+        return opened
+    return carry_out(opened, rail or stripe_rail.StripeRail(), actor=actor, memory=memory, now=now)
+
+
+def _open_when_alone(
+    provider: Provider,
+    *,
+    tenant_id: str,
+    operation_id: str,
+    provider_ref: str,
+    actor: Actor,
+    memory: Memory[Submission],
+    now: dt.datetime,
+) -> Submission | Dispatch:
+    """T1; while a request with our own key is at the provider, wait for its reply, ten seconds at most."""
+    deadline = time.monotonic() + WAIT_FOR_TWIN_SECONDS
+    while True:
+        try:
+            failpoints.hit("submit.before_t1")
+            with transactions.atomic(durable=True):
+                opened = _open(
+                    provider, tenant_id=tenant_id, operation_id=operation_id, provider_ref=provider_ref,
+                    actor=actor, memory=memory, now=now,
+                )  # fmt: skip
+                failpoints.hit("submit.before_t1_commit")
+            failpoints.hit("submit.after_t1")
+            return opened
+        except _TwinIsSending:
+            if time.monotonic() >= deadline:
+                raise IdempotencyInProgress() from None
+            time.sleep(POLL_SECONDS)
+
+
+def _open(
+    provider: Provider,
+    *,
+    tenant_id: str,
+    operation_id: str,
+    provider_ref: str,
+    actor: Actor,
+    memory: Memory[Submission],
+    now: dt.datetime,
+) -> Submission | Dispatch:
+    """Lock, ask every condition again, and open the attempt; a rail without a call is done here."""
+    memory.recall()
+    controls = payout_facts.lock_controls(tenant_id=tenant_id, now=now)
+    operation = operations.lock(
+        tenant_id=tenant_id, provider_id=provider.provider_id, operation_id=operation_id
+    )
+    if operation.direction != "payout":
+        raise DirectionUnsupported(
+            details={"operationId": operation_id, "direction": operation.direction}
+        )
+    if operation.state in states.LEFT_US:
+        done = Submission(operation, applied=False, reason="already_submitted")
+        memory.keep(done)
+        return done
+    if operation.state in states.CALLED_OFF:
+        raise InvalidState(details={"operationId": operation_id, "state": operation.state})
+    require_sendable(provider, operation, controls, now=now)
+    latest = operations.lock_latest_attempt(operation)
+    _require_free(operation, latest, memory=memory, now=now)
+    if not (provider.is_production and provider.is_stripe):
+        return _record_without_call(
+            provider, operation, provider_ref=provider_ref, actor=actor, memory=memory, now=now
+        )
+    if latest is not None and latest.is_open:
+        attempts.take_over(latest, now=now, caller_identity_hash=memory.identity_hash)
+        return _dispatch(operation, latest, is_doubtful=True)
+    attempt = attempts.open_attempt(
+        operation, latest, actor=actor, caller_identity_hash=memory.identity_hash, now=now
+    )
+    return _dispatch(operation, attempt, is_doubtful=False)
+
+
+def require_sendable(
+    provider: Provider, operation: Operation, controls: Any, *, now: dt.datetime
+) -> None:
+    """Ask the stops and the destination again: what was allowed at enqueue may not be now."""
+    case = gates.Case(provider=provider, controls=controls, now=now, party_id=operation.party_id)
+    gates.require(case, gates.STOPS)
+    if provider.mode != operation.provider_mode:
+        raise ModeChanged(
+            details={
+                "operationId": operation.operation_id,
+                "operationMode": operation.provider_mode,
+                "providerMode": provider.mode,
+            }
+        )
+    if not (provider.is_production and provider.is_stripe):
+        return
+    if stripe_rail.destination_of(operation.counterparty_ref) is None:
+        raise ConnectCounterpartyRequired(
+            details={"operationId": operation.operation_id, "counterpartyRef": operation.counterparty_ref}
+        )
+    if case.needs_account and not connect.is_payable(
+        tenant_id=operation.tenant_id,
+        counterparty_ref=operation.counterparty_ref,
+        party_id=operation.party_id,
+        now=now,
+    ):
+        raise gates.ConnectAccountRequired(
+            details={"providerId": provider.provider_id, "partyId": operation.party_id}
+        )
+    if not stripe_rail.is_configured():
+        raise SecretKeyRequired(details={"providerId": provider.provider_id})
+
+
+def _require_free(
+    operation: Operation, latest: DispatchAttempt | None, *, memory: Memory[Submission], now: dt.datetime
+) -> None:
+    """Refuse while somebody else works on the payout, or when only a person can go on."""
+    if latest is None or not latest.is_open:
+        return
+    if latest.status == AttemptStatus.INDETERMINATE:
+        raise SubmitIndeterminate(operation, latest)
+    if latest.is_leased(now):
+        if memory.identity_hash and latest.caller_identity_hash == memory.identity_hash:
+            raise _TwinIsSending
+        raise SubmitInProgress(operation)
+
+
+def _record_without_call(
+    provider: Provider,
+    operation: Operation,
+    *,
+    provider_ref: str,
+    actor: Actor,
+    memory: Memory[Submission],
+    now: dt.datetime,
+) -> Submission:
+    """Sandbox and manual payments: no network, so one transaction tells the whole story."""
+    submission: dict[str, Any] = {"providerId": provider.provider_id, "mode": provider.mode}
+    if provider.is_production:
+        transfer_id = manual.transfer_id(
+            provider_id=provider.provider_id, operation_id=operation.operation_id, provider_ref=provider_ref
+        )
+        submission |= {"transferId": transfer_id, "manual": True}
+    else:
+        transfer_id = sandbox.transfer_id(
+            operation_id=operation.operation_id, provider_ref=provider_ref
+        )
+        submission |= {"transferId": transfer_id, "simulated": True}
+    attempts.record_instant(
+        operation, transfer_id=transfer_id, actor=actor, caller_identity_hash=memory.identity_hash, now=now
+    )
+    dispatch.enter_submitted(
+        operation, provider_ref=transfer_id, mode=provider.mode, actor=actor, now=now
+    )
+    done = Submission(operation, applied=True, provider_submission=submission)
+    memory.keep(done)
+    return done
+
+
+def _dispatch(operation: Operation, attempt: DispatchAttempt, *, is_doubtful: bool) -> Dispatch:
+    order = attempts.order_of(operation, idempotency_key=attempt.idempotency_key)
+    return Dispatch(operation, attempt, order, is_doubtful=is_doubtful)
+
+
+def carry_out(
+    opened: Dispatch, rail: Rail, *, actor: Actor, memory: Memory[Submission], now: dt.datetime
+) -> Submission:
+    """Go to the provider, no transaction open: first ask what it has when there is a doubt, then send."""
+    if not opened.is_doubtful:
+        return send(opened, rail, actor=actor, memory=memory, now=now)
+    try:
+        finding = resolution.find_out(opened, rail, now=now)
+    except ProviderFailure as failure:
+        dispatch.record_failure(opened, failure, now=now)
+        raise dispatch.refusal_for(failure, opened.operation) from failure
+    if isinstance(finding, resolution.Indeterminate):
+        dispatch.give_up(opened, reason=finding.reason, observed_ref=finding.observed_ref, now=now)
+        raise SubmitIndeterminate(opened.operation, opened.attempt)
+    if isinstance(finding, resolution.Sent):
+        return record(opened, finding.transfer, actor=actor, memory=memory, now=now)
+    return send(opened, rail, actor=actor, memory=memory, now=now)
+
+
+def send(
+    opened: Dispatch, rail: Rail, *, actor: Actor, memory: Memory[Submission], now: dt.datetime
+) -> Submission:
+    """Send with the attempt's key and write down what the provider said."""
+    if not opened.is_fresh():
+        dispatch.stay_in_doubt(opened, reason="too little of the lease was left to send", now=now)
+        raise SubmitInProgress(opened.operation)
+    failpoints.hit("submit.before_call")
+    try:
+        transfer = rail.create_transfer(opened.order)
+    except ProviderFailure as failure:
+        dispatch.record_failure(opened, failure, now=now)
+        raise dispatch.refusal_for(failure, opened.operation) from failure
+    failpoints.hit("submit.after_call")
+    if not transfer.matches(opened.order):
+        dispatch.record_difference(opened, transfer, now=now)
+        raise dispatch.InvalidResponse(
+            details={
+                "operationId": opened.operation.operation_id,
+                "providerId": opened.operation.provider_id,
+            }
+        )
+    return record(opened, transfer, actor=actor, memory=memory, now=now)
+
+
+def record(
+    opened: Dispatch, transfer: Transfer, *, actor: Actor, memory: Memory[Submission], now: dt.datetime
+) -> Submission:
+    """T2: attempt, state, movement, audit and reply together."""
+    provider_submission = {
+        "providerId": opened.operation.provider_id,
+        "mode": opened.operation.provider_mode,
+        "transferId": transfer.transfer_id,
+        "destinationAccountId": transfer.destination,
+        "amountCents": transfer.amount_cents,
+        "currency": transfer.currency,
+        "createdAt": clock.iso(transfer.created_at),
+    }
+    failpoints.hit("submit.before_t2")
+    try:
+        with transactions.atomic(durable=True):
+            recorded = dispatch.record_transfer(
+                opened, transfer, mode=opened.operation.provider_mode, actor=actor, now=now
+            )
+            done = Submission(recorded.operation, recorded.is_ours, provider_submission=provider_submission)
+            has_left = recorded.operation.state in states.LEFT_US
+            if not recorded.is_ours:
+                done = Submission(recorded.operation, applied=False, reason="already_submitted")
+            if has_left:
+                memory.keep(done)
+            failpoints.hit("submit.before_t2_commit")
+    except dispatch.ProviderRefConflict:
+        dispatch.give_up(
+            opened,
+            reason="the transfer's id is already recorded for another operation",
+            observed_ref=transfer.transfer_id,
+            now=now,
+        )
+        raise
+    failpoints.hit("submit.after_t2")
+    if not has_left:  # somebody took the attempt over; what we saw is kept, the end is theirs
+        raise SubmitInProgress(recorded.operation)
+    return done

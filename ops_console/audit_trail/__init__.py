@@ -1,0 +1,1 @@
+"""Audit: the tenant's chain of privileged acts, for reading."""

@@ -1,0 +1,1 @@
+"""Mismatches: where provider and books differ, for reading."""

@@ -1,0 +1,116 @@
+"""The frame round every page: where one is, whose data it is, and whether real money moves."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from moneyrails.models import MoneyRailControls
+from ops_console.access import Visit
+from settld.tenants.models import Tenant
+
+THEME_COOKIE: Final = "settld_theme"
+STRIPE_HOST: Final = "api.stripe.com"
+
+
+@dataclass(frozen=True)
+class NavItem:
+    """One workspace in the sidebar."""
+
+    key: str
+    label: str
+    icon: str
+    href: str
+    is_current: bool
+
+
+@dataclass(frozen=True)
+class Band:
+    """The coloured line on top."""
+
+    kind: str
+    title: str
+    text: str
+    is_stopped: bool
+
+
+@dataclass(frozen=True)
+class Shell:
+    """What the frame prints."""
+
+    tenant_id: str
+    tenant_name: str
+    tenants: list[Tenant]
+    nav: list[NavItem]
+    band: Band
+    person: str
+    role: str
+    has_admin: bool
+    other_theme: str
+    logout_url: str
+
+
+WORKSPACES: Final = (
+    ("today", "Today", ("ops_read", "finance_read")),
+    ("payouts", "Payouts", ("finance_read",)),
+    ("statements", "Statements", ("finance_read",)),
+    ("mismatches", "Mismatches", ("finance_read",)),
+    ("audit", "Audit", ("ops_read", "audit_read")),
+)
+
+
+def page(
+    request: HttpRequest, visit: Visit, template: str, context: dict[str, Any], *, key: str, status: int = 200
+) -> HttpResponse:
+    """Render a whole page of a workspace."""
+    return render(request, template, {**context, "shell": frame(request, visit, key=key)}, status=status)
+
+
+def frame(request: HttpRequest, visit: Visit, *, key: str) -> Shell:
+    """Build the frame; costs one query, for the tenant's controls."""
+    return Shell(
+        tenant_id=visit.tenant_id,
+        tenant_name=str(visit.tenant),
+        tenants=visit.tenants,
+        nav=[
+            NavItem(name, label, name, reverse(f"console:{name}"), is_current=name == key)
+            for name, label, scopes in WORKSPACES
+            if visit.may(*scopes)
+        ],
+        band=band(MoneyRailControls.objects.filter(tenant_id=visit.tenant_id).first()),
+        person=visit.user.get_full_name() or visit.user.get_username(),
+        role=role_of(visit),
+        has_admin=visit.user.is_staff,
+        other_theme="light" if request.COOKIES.get(THEME_COOKIE) == "dark" else "dark",
+        logout_url="/logout",
+    )
+
+
+def role_of(visit: Visit) -> str:
+    """Name what the person is here."""
+    if visit.user.platform_role:
+        return f"Platform {visit.user.platform_role}"
+    return "May change money" if visit.may("finance_write") else "Reads only"
+
+
+def band(controls: MoneyRailControls | None) -> Band:
+    """Say whether real money can move for this tenant."""
+    is_stopped = controls is not None and controls.payout_kill_switch
+    production = [p for p in settings.MONEY_RAILS.providers.values() if p.is_production and p.allow_payout]
+    if not production or controls is None or not controls.real_money_enabled:
+        why = "real money is off for this tenant" if production else "no provider moves real money"
+        return Band("sandbox", "Sandbox", f"{why[0].upper()}{why[1:]}", is_stopped)
+    names = ", ".join(provider.provider_id for provider in production)
+    host = urlsplit(settings.STRIPE.api_base_url).hostname or ""
+    if all(provider.is_stripe for provider in production) and host != STRIPE_HOST:
+        return Band(
+            "rehearsal",
+            "Rehearsal",
+            f"{names} is wired to a stand-in at {host}; no bank is reached",
+            is_stopped,
+        )
+    return Band("live", "Live", f"Real money moves through {names}", is_stopped)

@@ -1,0 +1,1 @@
+"""Today: what needs a person now, and what the day moved."""

@@ -1,0 +1,1 @@
+"""Verbs: reconcile a rail, file what nobody could match."""

@@ -1,0 +1,1 @@
+"""Settld: a finance-operations control plane."""

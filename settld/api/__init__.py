@@ -1,0 +1,1 @@
+"""HTTP manners: errors, base view, paging, headers, discovery."""

@@ -1,0 +1,125 @@
+"""Routes without a credential: health, capabilities and the API description."""
+
+import time
+from functools import lru_cache
+from typing import Any, Protocol
+
+from django.conf import settings
+from django.db import DatabaseError, connection, transaction
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+from drf_spectacular.generators import SchemaGenerator
+
+from settld.api import openapi
+from settld.api.responses import Json
+
+PROBE_TIMEOUT_MS = 2_000
+DETAIL_SECONDS = 5.0
+
+
+class HealthDetail(Protocol):
+    """Counts for /healthz, supplied by rooms above; each may be None when it cannot be told."""
+
+    def __call__(self) -> dict[str, Any]: ...
+
+
+health_details: list[HealthDetail] = []
+_cached: tuple[float, dict[str, Any]] = (0.0, {})
+artifact_types: set[str] = set()
+schema_versions: dict[str, list[int]] = {}
+
+COUNTS = (
+    "outboxPending", "deliveriesPending", "deliveriesFailed", "ingestRejected",
+    "autotickLastTickAt", "autotickLastSuccessAt", "cacheOk",
+)  # fmt: skip
+
+
+@require_safe
+def health(request: HttpRequest) -> HttpResponse:
+    """Say that the process answers; touches nothing."""
+    return Json({"ok": True})
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Probe the database within two seconds; counts are platform-wide and at most five seconds old."""
+    started = time.perf_counter()
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = {PROBE_TIMEOUT_MS}")
+            cursor.execute("SELECT 1")
+        is_ok = True
+    except DatabaseError:
+        is_ok = False
+    milliseconds = round((time.perf_counter() - started) * 1000, 1)
+    body: dict[str, Any] = {"ok": is_ok, "dbOk": is_ok, "dbLatencyMs": milliseconds}
+    body |= dict.fromkeys(COUNTS)
+    if is_ok and not settings.HEALTHZ_IS_PRIVATE:
+        body |= _details()
+    return Json(body, status=200 if is_ok else 503)
+
+
+def _details() -> dict[str, Any]:
+    global _cached
+    read_at, known = _cached
+    if time.monotonic() - read_at > DETAIL_SECONDS or not known:
+        known = {}
+        for supplier in health_details:
+            known |= supplier()
+        _cached = (time.monotonic(), known)
+    return known
+
+
+@require_safe
+def capabilities(request: HttpRequest) -> HttpResponse:
+    """Tell clients what this deployment speaks."""
+    window = settings.PROTOCOL
+    return Json(
+        {
+            "ok": True,
+            "protocol": {
+                "current": window.current,
+                "supported": sorted({window.minimum, window.maximum}),
+                "min": window.minimum,
+                "max": window.maximum,
+                "requireHeader": window.is_required,
+            },
+            "contracts": {"openapi": "/openapi.json"},
+            "connect": {
+                "providers": sorted(p for p in settings.MONEY_RAILS.providers if p.startswith("stripe"))
+            },
+            "events": {"envelopeVersion": 1, "schemaVersionsByType": schema_versions},
+            "artifacts": {"supportedTypes": sorted(artifact_types)},
+        }
+    )
+
+
+@require_safe
+def openapi_json(request: HttpRequest) -> HttpResponse:
+    """Serve the API description; equal to the committed snapshot."""
+    return Json(description())
+
+
+@lru_cache(maxsize=1)
+def description() -> dict[str, Any]:
+    """Make the API description; it is the same for the life of the process."""
+    generator: Any = SchemaGenerator
+    schema: dict[str, Any] = generator().get_schema(request=None, public=True)
+    return schema
+
+
+_FLAG = openapi.obj({"ok": openapi.BOOL})
+openapi.plain("/health", "get", summary="Tell that the process answers", answers={200: _FLAG})
+openapi.plain(
+    "/healthz",
+    "get",
+    summary="Probe the database and count what waits",
+    answers={
+        code: openapi.obj({"ok": openapi.BOOL, "dbOk": openapi.BOOL, "dbLatencyMs": {"type": "number"}})
+        for code in (200, 503)
+    },
+)
+openapi.plain(
+    "/capabilities", "get", summary="Tell what this deployment speaks", answers={200: openapi.OBJECT}
+)
+openapi.plain("/openapi.json", "get", summary="Describe the API", answers={200: openapi.OBJECT})

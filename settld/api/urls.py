@@ -1,0 +1,14 @@
+"""Discovery routes."""
+
+from django.urls import path
+
+from settld.api import discovery
+from settld.api.metrics import Metrics
+
+urlpatterns = [
+    path("health", discovery.health),
+    path("healthz", discovery.healthz),
+    path("capabilities", discovery.capabilities),
+    path("metrics", Metrics.as_view()),
+    path("openapi.json", discovery.openapi_json),
+]

@@ -1,0 +1,1 @@
+"""Artifacts: hashed, signed, immutable documents, each written once."""

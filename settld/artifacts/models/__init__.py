@@ -1,0 +1,5 @@
+"""Stored artifacts."""
+
+from settld.artifacts.models.artifact import Artifact
+
+__all__ = ["Artifact"]

@@ -1,0 +1,109 @@
+"""Appending to the chain."""
+
+import datetime as dt
+import re
+from typing import Any
+
+from django.db import DatabaseError, connection
+
+from settld.core import canonical_json, clock, transactions
+from settld.core.errors import Refusal
+from settld.core.hashing import sha256_hex
+from settld.core.principals import Actor
+
+SECRET_KEYS = re.compile(r"secret|token|password|authorization|apikey|api_key", re.IGNORECASE)
+REDACTED = "[REDACTED]"
+
+
+class AuditLogFailed(Refusal):
+    """The audit row could not be written, so the effect did not happen."""
+
+    status = 500
+    code = "AUDIT_LOG_FAILED"
+    message = "audit log failed"
+
+
+def append(
+    *,
+    tenant_id: str,
+    actor: Actor,
+    action: str,
+    target_type: str,
+    target_id: str,
+    details: dict[str, Any] | None = None,
+    at: dt.datetime | None = None,
+) -> None:
+    """Add a row to the tenant's chain as the last act of the open transaction.
+
+    The chain's head is locked only then. Values under secret-looking keys are redacted before they
+    are hashed. Raises AuditLogFailed, which rolls the effect back.
+    """
+    text = _details_text(details)
+    instant = at or clock.now()
+    transactions.before_commit(
+        lambda: _write(
+            tenant_id=tenant_id, actor=actor, action=action, target_type=target_type,
+            target_id=target_id, details_text=text, at=instant,
+        )
+    )  # fmt: skip
+
+
+def append_now(
+    *,
+    tenant_id: str,
+    actor: Actor,
+    action: str,
+    target_type: str,
+    target_id: str,
+    details: dict[str, Any] | None = None,
+    at: dt.datetime | None = None,
+) -> int:
+    """Add a row at once and give its id, for callers that record which audit row speaks of them."""
+    return _write(
+        tenant_id=tenant_id, actor=actor, action=action, target_type=target_type,
+        target_id=target_id, details_text=_details_text(details), at=at or clock.now(),
+    )  # fmt: skip
+
+
+def _write(
+    *,
+    tenant_id: str,
+    actor: Actor,
+    action: str,
+    target_type: str,
+    target_id: str,
+    details_text: str,
+    at: dt.datetime,
+) -> int:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT ops_audit_append(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                [
+                    tenant_id, actor.key_id, actor.principal_id, action, target_type, target_id,
+                    actor.request_id, at, sha256_hex(details_text), details_text,
+                ],
+            )  # fmt: skip
+            return int(cursor.fetchone()[0])
+    except DatabaseError as error:
+        raise AuditLogFailed() from error
+
+
+def _details_text(details: dict[str, Any] | None) -> str:
+    try:
+        return canonical_json.dumps(_redacted(details)).decode()
+    except canonical_json.CanonicalJsonError:
+        return '{"error":"DETAILS_UNSERIALIZABLE"}'
+
+
+def _redacted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: REDACTED
+            if isinstance(member, str) and member and SECRET_KEYS.search(str(key))
+            else _redacted(member)
+            for key, member in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_redacted(member) for member in value]
+    return value

@@ -1,0 +1,1 @@
+"""Closing: month close and reopen, party statements, and the instructions to pay them."""

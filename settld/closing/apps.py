@@ -1,0 +1,21 @@
+"""The closing app."""
+
+from django.apps import AppConfig
+
+
+class ClosingConfig(AppConfig):
+    """Freezing a month and what it owes to whom."""
+
+    name = "settld.closing"
+    label = "closing"
+    verbose_name = "Closing"
+
+    def ready(self) -> None:
+        """Give the outbox the worker that closes months, and publish the documents written here."""
+        from settld.api.discovery import artifact_types
+        from settld.closing import documents
+        from settld.closing.services import worker
+        from settld.outbox.kinds import register_kind
+
+        register_kind(worker.KIND, worker.carry_out, lease=worker.LEASE)
+        artifact_types.update(documents.ARTIFACT_TYPES)

@@ -1,0 +1,5 @@
+"""Party statements."""
+
+from settld.closing.models.party_statement import PartyStatement, StatementSource, StatementStatus
+
+__all__ = ["PartyStatement", "StatementSource", "StatementStatus"]

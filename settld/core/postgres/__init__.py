@@ -1,0 +1,1 @@
+"""The PostgreSQL backend that carries the tenant scope and saves round trips."""

@@ -1,0 +1,1 @@
+"""Verbs of the ledger: locking months and adding to their streams."""

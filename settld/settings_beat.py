@@ -1,0 +1,14 @@
+"""The beat schedule: static, so that it is audited by being code (spec ruling 16).
+
+Beat only wakes workers. Each loop is made single by a lease or an advisory lock in PostgreSQL.
+"""
+
+CELERY_BEAT_SCHEDULE = {
+    "outbox-drain": {"task": "outbox.drain_due", "schedule": 5.0},
+    "stripe-inbox-consume": {"task": "stripe_gateway.consume_due", "schedule": 5.0},
+    "month-close": {"task": "closing.close_requested_months", "schedule": 5.0},
+    "dispatch-recovery": {"task": "moneyrails.recover_dispatches", "schedule": 60.0},
+    "beat-heartbeat": {"task": "maintenance.heartbeat", "schedule": 10.0},
+    "audit-checkpoint": {"task": "audit.sign_checkpoints", "schedule": 3600.0},
+    "idempotency-purge": {"task": "idempotency.purge_expired", "schedule": 3600.0},
+}

@@ -1,0 +1,1 @@
+"""The one place that talks to Stripe, and the one door through which Stripe talks to us."""

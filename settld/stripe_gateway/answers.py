@@ -1,0 +1,142 @@
+"""Stripe's objects as we use them: typed, and refused when they lack what we rely on."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class Malformed(ValueError):
+    """An object from Stripe that lacks what makes it usable."""
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Money moved from our balance to a connected account; amounts in minor units of `currency`."""
+
+    id: str
+    amount: int
+    currency: str
+    destination: str
+    metadata: dict[str, str]
+    transfer_group: str | None
+    created: int
+    reversed: bool
+    amount_reversed: int
+    raw: dict[str, Any] = field(repr=False, compare=False)
+
+    @property
+    def created_at(self) -> dt.datetime:
+        """Give Stripe's own time of creation."""
+        return dt.datetime.fromtimestamp(self.created, dt.UTC)
+
+
+@dataclass(frozen=True)
+class Account:
+    """A connected account as Stripe sees it; rules about it belong to the rail that asks."""
+
+    id: str
+    payouts_enabled: bool
+    transfers_enabled: bool
+    details_submitted: bool
+    disabled_reason: str | None
+    currently_due: tuple[str, ...]
+    pending_verification: tuple[str, ...]
+    raw: dict[str, Any] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list."""
+
+    rows: tuple[dict[str, Any], ...]
+    has_more: bool
+
+
+def transfer(raw: Any) -> Transfer:
+    """Read a transfer, from an answer or from an event's object; raises Malformed."""
+    body = _object(raw, "transfer")
+    return Transfer(
+        id=_text(body, "id"),
+        amount=_whole(body, "amount"),
+        currency=_text(body, "currency"),
+        destination=_reference(body, "destination"),
+        metadata={str(key): str(value) for key, value in _members(body, "metadata").items()},
+        transfer_group=_optional_text(body, "transfer_group"),
+        created=_whole(body, "created"),
+        reversed=body.get("reversed") is True,
+        amount_reversed=_whole(body, "amount_reversed", default=0),
+        raw=body,
+    )
+
+
+def account(raw: Any) -> Account:
+    """Read a connected account; raises Malformed."""
+    body = _object(raw, "account")
+    requirements = _members(body, "requirements")
+    capabilities = _members(body, "capabilities")
+    return Account(
+        id=_text(body, "id"),
+        payouts_enabled=body.get("payouts_enabled") is True,
+        transfers_enabled=body.get("transfers_enabled") is True or capabilities.get("transfers") == "active",
+        details_submitted=body.get("details_submitted") is True,
+        disabled_reason=_optional_text(requirements, "disabled_reason")
+        or _optional_text(body, "disabled_reason"),
+        currently_due=_texts(requirements.get("currently_due")),
+        pending_verification=_texts(requirements.get("pending_verification")),
+        raw=body,
+    )
+
+
+def page(raw: Any) -> Page:
+    """Read one page of a list; raises Malformed."""
+    body = _object(raw, "list")
+    rows = body.get("data")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise Malformed("a list without rows")
+    has_more = body.get("has_more") is True
+    if has_more and not rows:
+        raise Malformed("an empty page that promises more")
+    return Page(rows=tuple(rows), has_more=has_more)
+
+
+def _object(raw: Any, kind: str) -> dict[str, Any]:
+    if not isinstance(raw, Mapping) or raw.get("object") != kind:
+        raise Malformed(f"not a {kind}")
+    return dict(raw)
+
+
+def _text(body: dict[str, Any], key: str) -> str:
+    value = body.get(key)
+    if not isinstance(value, str) or not value:
+        raise Malformed(f"{key} is missing")
+    return value
+
+
+def _optional_text(body: Mapping[str, Any], key: str) -> str | None:
+    value = body.get(key)
+    return value if isinstance(value, str) and value else None
+
+
+def _whole(body: dict[str, Any], key: str, default: int | None = None) -> int:
+    value = body.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Malformed(f"{key} is not a whole number")
+    return value
+
+
+def _members(body: dict[str, Any], key: str) -> dict[str, Any]:
+    value = body.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _reference(body: dict[str, Any], key: str) -> str:
+    """Read an id that Stripe may have expanded into its object."""
+    value = body.get(key)
+    return _text(value, "id") if isinstance(value, dict) else _text(body, key)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        return ()
+    return tuple(sorted({item for item in value if isinstance(item, str) and item}))

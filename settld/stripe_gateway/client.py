@@ -1,0 +1,144 @@
+"""The verbs that we ask of Stripe; the only users of its SDK besides the checkout adapter.
+
+Every verb refuses to run inside a transaction, and ends in a typed answer or in one of
+ProviderRejected, ProviderInDoubt and ProviderNotExecuted (outcomes.py), each with the error object.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, TypeVar, cast
+
+import stripe
+from django.conf import settings
+
+from settld.settings_parsing import Stripe
+from settld.stripe_gateway import answers, calls
+from settld.stripe_gateway.answers import Account, Transfer
+from settld.stripe_gateway.calls import Endpoint
+from settld.stripe_gateway.outcomes import ProviderAnswerUnusable, ProviderErrorObject
+from settld.stripe_gateway.transport import Transport
+
+PAGE_SIZE = 100
+MAX_PAGES = 50
+T = TypeVar("T")
+
+stripe.enable_telemetry = False  # nothing about this machine goes along with our calls
+
+
+def is_configured() -> bool:
+    """Tell whether there is a secret key to call with."""
+    return bool(settings.STRIPE.secret_key)
+
+
+def is_live() -> bool:
+    """Tell whether the key moves real money; no key, and any other key, is not live."""
+    return str(settings.STRIPE.secret_key).startswith(("sk_live_", "rk_live_"))
+
+
+def create_transfer(*, params: Mapping[str, Any], idempotency_key: str) -> Transfer:
+    """Ask for a transfer; the same key with the same parameters never makes a second one.
+
+    ProviderAnswerUnusable (a ProviderInDoubt): Stripe said yes without a usable transfer. Whether the
+    transfer is the one asked for (amount, currency, destination) is for the caller to compare.
+    """
+    _require_key(idempotency_key)
+    return _call(
+        Endpoint(path="/v1/transfers", label="POST /v1/transfers"),
+        lambda client: client.v1.transfers.create(
+            cast(Any, dict(params)), options={"idempotency_key": idempotency_key}
+        ),
+        answers.transfer,
+    )
+
+
+def retrieve_transfer(transfer_id: str) -> Transfer:
+    """Read one transfer as it is now; ProviderRejected with httpStatus 404 when there is none."""
+    return _call(
+        Endpoint(path=f"/v1/transfers/{transfer_id}", label="GET /v1/transfers/{id}"),
+        lambda client: client.v1.transfers.retrieve(transfer_id),
+        answers.transfer,
+    )
+
+
+def list_transfers(transfer_group: str) -> list[Transfer]:
+    """Read every transfer of a group, newest first: all pages or an exception, never a part.
+
+    A group longer than MAX_PAGES pages is refused as ProviderAnswerUnusable.
+    """
+    endpoint = Endpoint(path="/v1/transfers", label="GET /v1/transfers")
+    found: list[Transfer] = []
+    for _ in range(MAX_PAGES):
+        params: dict[str, Any] = {"transfer_group": transfer_group, "limit": PAGE_SIZE}
+        if found:
+            params["starting_after"] = found[-1].id
+        rows, has_more = _call(endpoint, _listing(params), _transfers)
+        found += rows
+        if not has_more:
+            return found
+    raise ProviderAnswerUnusable(_endless(endpoint))
+
+
+def retrieve_account(account_id: str) -> Account:
+    """Read one connected account as it is now."""
+    return _call(
+        Endpoint(path=f"/v1/accounts/{account_id}", label="GET /v1/accounts/{id}"),
+        lambda client: client.v1.accounts.retrieve(account_id),
+        answers.account,
+    )
+
+
+def _listing(params: dict[str, Any]) -> Callable[[stripe.StripeClient], Any]:
+    return lambda client: client.v1.transfers.list(cast(Any, params))
+
+
+def _transfers(raw: Any) -> tuple[list[Transfer], bool]:
+    page = answers.page(raw)
+    return [answers.transfer(row) for row in page.rows], page.has_more
+
+
+def _call(endpoint: Endpoint, ask: Callable[[stripe.StripeClient], Any], read: Callable[[Any], T]) -> T:
+    """Run one SDK call through the retries; `read` sees the plain JSON of the answer."""
+    if not is_configured():
+        raise RuntimeError("PROXY_BILLING_STRIPE_SECRET_KEY is not set; callers check is_configured() first")
+    client, transport = _connect(settings.STRIPE)
+    return calls.make(
+        endpoint=endpoint, transport=transport, send=lambda: read(ask(client).last_response.data)
+    )
+
+
+@lru_cache(maxsize=8)
+def _connect(config: Stripe) -> tuple[stripe.StripeClient, Transport]:
+    """Build the SDK's client once for a set of settings."""
+    transport = Transport(
+        connect_seconds=config.connect_timeout_ms / 1000, total_seconds=config.total_timeout_ms / 1000
+    )
+    client = stripe.StripeClient(
+        config.secret_key,
+        stripe_version=config.pinned_api_version or None,
+        base_addresses={"api": config.api_base_url},
+        max_network_retries=0,
+        http_client=transport,
+    )
+    return client, transport
+
+
+def _require_key(idempotency_key: str) -> None:
+    if not idempotency_key.strip() or len(idempotency_key) > 255:
+        raise ValueError("a write needs an idempotency key of 1 to 255 characters")
+
+
+def _endless(endpoint: Endpoint) -> ProviderErrorObject:
+    return ProviderErrorObject(
+        message="the list of transfers does not end",
+        provider="stripe",
+        category="invalid_response",
+        retryable=False,
+        httpStatus=200,
+        providerCode=None,
+        providerType=None,
+        providerRequestId=None,
+        endpoint=endpoint.path,
+        attempt=1,
+        maxAttempts=settings.STRIPE.retry_max_attempts,
+        circuitOpenUntil=None,
+    )

@@ -1,0 +1,78 @@
+"""What a provider call can end in when it does not succeed, told by what is known about the money."""
+
+import re
+from typing import ClassVar, Literal, TypedDict
+
+MESSAGE_MAX = 500
+_SECRETS = re.compile(r"\b(?:sk|rk|pk|whsec)_[A-Za-z0-9_*]+|(?<=Bearer )\S+")
+
+Category = Literal[
+    "circuit_open",
+    "network_error",
+    "rate_limited",
+    "upstream_unavailable",
+    "upstream_rejected",
+    "invalid_response",
+    "unknown",
+]
+
+
+class ProviderErrorObject(TypedDict):
+    """The provider error object of the API (spec/money-rails.md 2.2); never holds a secret."""
+
+    message: str
+    provider: str
+    category: Category
+    retryable: bool
+    httpStatus: int | None
+    providerCode: str | None
+    providerType: str | None
+    providerRequestId: str | None
+    endpoint: str
+    attempt: int
+    maxAttempts: int
+    circuitOpenUntil: str | None
+
+
+class ProviderFailure(Exception):
+    """A provider call that did not succeed; `error` is ready for an answer's details."""
+
+    outcome: ClassVar[str] = "failure"
+
+    def __init__(self, error: ProviderErrorObject) -> None:
+        self.error = error
+        super().__init__(error["message"])
+
+    @property
+    def is_circuit_open(self) -> bool:
+        """Tell whether our own circuit, not the provider, ended the call."""
+        return self.error["category"] == "circuit_open"
+
+
+class ProviderRejected(ProviderFailure):
+    """A clear no: the provider understood, refused, and moved nothing, in no send of this call."""
+
+    outcome = "rejected"
+
+
+class ProviderInDoubt(ProviderFailure):
+    """No clear answer: what was asked may have happened. Only the provider's own records can tell."""
+
+    outcome = "in_doubt"
+
+
+class ProviderAnswerUnusable(ProviderInDoubt):
+    """The provider said yes in a form we cannot use, so what it did is in doubt."""
+
+    outcome = "unusable"
+
+
+class ProviderNotExecuted(ProviderFailure):
+    """Certainly not carried out: turned away by a rate limit, or never sent."""
+
+    outcome = "not_executed"
+
+
+def scrub(text: str) -> str:
+    """Take keys and bearer values out of a text that a log or an answer may carry, and cut it short."""
+    return _SECRETS.sub("[REDACTED]", text)[:MESSAGE_MAX]

@@ -1,0 +1,171 @@
+"""Having stored events consumed: lease one, run its consumer, write down what came of it."""
+
+import datetime as dt
+import time
+from collections.abc import Iterable
+
+import structlog
+from django.db import connection, transaction
+from django.db.models import F, Q
+
+from settld.core import clock, transactions
+from settld.stripe_gateway import consumers
+from settld.stripe_gateway.metrics import CONSUMPTIONS
+from settld.stripe_gateway.models import StripeEventConsumption
+from settld.stripe_gateway.outcomes import scrub
+from settld.stripe_gateway.services import bell
+from settld.stripe_gateway.states import REVIVABLE, ConsumptionStatus, Outcome
+
+LEASE = dt.timedelta(seconds=120)
+MAX_ATTEMPTS = 12
+BACKOFF_BASE_SECONDS = 60
+BACKOFF_MAX_SECONDS = 21_600
+ABANDONED = "the worker's lease ran out before it finished"
+log = structlog.get_logger(__name__)
+
+
+class ConsumerUnknown(Exception):
+    """No consumer of that name is registered in this process."""
+
+
+def consume_due(*, owner: str, limit: int, budget_seconds: float) -> int:
+    """Work off due consumptions, at most `limit`, starting none after the budget; returns how many.
+
+    Safe beside itself: each is leased to one worker. A consumer's exception costs its own
+    consumption an attempt, and nothing else.
+    """
+    stop_at = time.monotonic() + budget_seconds
+    _bury_abandoned(now=clock.now())
+    done = 0
+    while done < limit and time.monotonic() < stop_at:
+        job = claim_next(owner=owner, now=clock.now())
+        if job is None:
+            return done
+        consume(job)
+        done += 1
+    if done:
+        bell.ring()  # there may be more than one worker's share
+    return done
+
+
+def claim_next(*, owner: str, now: dt.datetime) -> StripeEventConsumption | None:
+    """Lease the oldest due consumption to one worker; None when nothing is due."""
+    due = Q(status__in=[ConsumptionStatus.PENDING, ConsumptionStatus.FAILED], next_attempt_at__lte=now)
+    abandoned = Q(status=ConsumptionStatus.LEASED, lease_expires_at__lte=now, attempts__lt=MAX_ATTEMPTS)
+    jobs = StripeEventConsumption.objects.filter(due | abandoned).order_by("next_attempt_at", "id")
+    with transactions.atomic(durable=True):
+        job = jobs.select_related("event").select_for_update(skip_locked=True, of=("self",)).first()
+        if job is not None:
+            _lease(job, owner=owner, now=now)
+    return job
+
+
+def _lease(job: StripeEventConsumption, *, owner: str, now: dt.datetime) -> None:
+    job.status = ConsumptionStatus.LEASED
+    job.lease_owner, job.lease_expires_at = owner[:120], now + LEASE
+    job.lease_version += 1
+    job.attempts += 1
+    job.updated_at = now
+    job.save(
+        update_fields=["status", "lease_owner", "lease_expires_at", "lease_version", "attempts", "updated_at"]
+    )
+
+
+def consume(job: StripeEventConsumption) -> None:
+    """Run the consumer of a leased job, with no transaction of ours open, and record the end."""
+    consumer = consumers.named(job.consumer)
+    try:
+        transactions.require_no_transaction()
+        if consumer is None:
+            raise ConsumerUnknown(f"no consumer is called {job.consumer}")
+        outcome, detail = consumer.handler(job.event)
+        outcome = Outcome(outcome)
+    except Exception as error:
+        connection.close_if_unusable_or_obsolete()
+        fail(job, error=error, now=clock.now())
+    else:
+        finish(job, outcome=outcome, detail=detail, now=clock.now())
+
+
+def finish(job: StripeEventConsumption, *, outcome: Outcome, detail: str, now: dt.datetime) -> bool:
+    """Close the job if our lease still holds; False means another worker has taken it over."""
+    closed = _update_if_ours(
+        job,
+        status=ConsumptionStatus.DONE,
+        outcome=outcome,
+        detail=scrub(detail),
+        error="",
+        finished_at=now,
+        updated_at=now,
+    )
+    _count(job, outcome.value if closed else "fenced")
+    return closed
+
+
+def fail(job: StripeEventConsumption, *, error: Exception, now: dt.datetime) -> bool:
+    """Put the job back with a growing delay, or give it up after the last attempt."""
+    is_last = job.attempts >= MAX_ATTEMPTS
+    status = ConsumptionStatus.DEAD if is_last else ConsumptionStatus.FAILED
+    recorded = _update_if_ours(
+        job,
+        status=status,
+        error=scrub(f"{type(error).__name__}: {error}"),
+        next_attempt_at=now + backoff(job.attempts),
+        updated_at=now,
+    )
+    _count(job, status.value if recorded else "fenced")
+    log.warning(
+        "stripe_event_consumption_failed",
+        provider_event_id=job.event.provider_event_id,
+        consumer=job.consumer,
+        attempts=job.attempts,
+        is_last=is_last,
+        exc_info=error,
+    )
+    return recorded
+
+
+def backoff(attempts: int) -> dt.timedelta:
+    """Give the wait after a number of attempts: a minute, doubling, six hours at most."""
+    return dt.timedelta(seconds=min(BACKOFF_BASE_SECONDS * 2 ** (max(attempts, 1) - 1), BACKOFF_MAX_SECONDS))
+
+
+def consume_again(*, consumption_ids: Iterable[int], now: dt.datetime) -> list[int]:
+    """Give failed and dead consumptions a fresh start, due now; returns those it concerned."""
+    with transactions.atomic(durable=True):
+        chosen = StripeEventConsumption.objects.filter(pk__in=list(consumption_ids), status__in=REVIVABLE)
+        revived = list(chosen.select_for_update().order_by("id").values_list("id", flat=True))
+        StripeEventConsumption.objects.filter(pk__in=revived).update(
+            status=ConsumptionStatus.PENDING, attempts=0, next_attempt_at=now, updated_at=now
+        )
+        transaction.on_commit(bell.ring)
+    return revived
+
+
+def _bury_abandoned(*, now: dt.datetime) -> None:
+    """Give up what has killed its worker at the last attempt: a lease must not be taken for ever."""
+    lost = StripeEventConsumption.objects.filter(
+        status=ConsumptionStatus.LEASED, lease_expires_at__lte=now, attempts__gte=MAX_ATTEMPTS
+    )
+    buried = lost.update(
+        status=ConsumptionStatus.DEAD,
+        error=ABANDONED,
+        lease_owner="",
+        lease_expires_at=None,
+        lease_version=F("lease_version") + 1,
+        updated_at=now,
+    )
+    if buried:
+        log.error("stripe_event_consumptions_dead", count=buried, reason=ABANDONED)
+
+
+def _update_if_ours(job: StripeEventConsumption, **changes: object) -> bool:
+    ours = StripeEventConsumption.objects.filter(
+        pk=job.pk, status=ConsumptionStatus.LEASED, lease_version=job.lease_version
+    )
+    released: dict[str, object] = {"lease_owner": "", "lease_expires_at": None}
+    return ours.update(**released, **changes, lease_version=F("lease_version") + 1) == 1
+
+
+def _count(job: StripeEventConsumption, result: str) -> None:
+    CONSUMPTIONS.labels(consumer=job.consumer, result=result).inc()

@@ -1,0 +1,1 @@
+"""Events on their way to webhook endpoints: rules, the queue, the courier."""

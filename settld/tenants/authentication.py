@@ -1,0 +1,205 @@
+"""Finding out who calls (platform-operations 3.2): key, bearer, ops token, then login."""
+
+import datetime as dt
+import hmac
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError
+from django.db.models import F
+from django.http import HttpRequest, HttpResponse
+from prometheus_client import Counter
+from rest_framework.authentication import CSRFCheck
+
+from settld.core import clock, tenancy
+from settld.core.errors import Forbidden, Invalid, NotFound, Refusal
+from settld.core.hashing import sha256_hex
+from settld.core.principals import Principal, ops_token_principal
+from settld.tenants import secrets
+from settld.tenants.models import AuthKey, OpsToken, Tenant
+from settld.tenants.models.credentials import KeyStatus
+from settld.tenants.services import memberships, tenants
+
+FAILED = Counter("auth_failed_total", "Failed authentications", ["reason"])
+log = structlog.get_logger(__name__)
+
+
+class TenantSuspended(Refusal):
+    """The tenant is not active."""
+
+    status = 403
+    code = "TENANT_SUSPENDED"
+    message = "tenant is not active"
+
+
+class TenantRequired(Invalid):
+    """A login with several memberships must say which tenant it means."""
+
+    code = "TENANT_REQUIRED"
+    message = "name the tenant in x-proxy-tenant-id"
+
+
+@dataclass(frozen=True)
+class Credential:
+    """What a request presented; at most one of key and token is tried first."""
+
+    key: str | None = None
+    token: str | None = None
+
+
+def authenticate(request: HttpRequest, *, tenant_id: str, is_write: bool) -> Principal:
+    """Find the principal of a request; Forbidden when there is none, whatever the reason."""
+    try:
+        principal = _find(request, tenant_id=tenant_id)
+    except Forbidden as refusal:
+        FAILED.labels(reason=refusal.reason).inc()
+        log.info("auth_failed", reason=refusal.reason)
+        raise
+    return _require_tenant(principal, is_write=is_write)
+
+
+def _find(request: HttpRequest, *, tenant_id: str) -> Principal:
+    headers = request.headers
+    bearer = _bearer(headers.get("authorization", ""))
+    for presented in (headers.get("x-proxy-api-key", "").strip(), bearer):
+        if "." in presented:
+            return _by_key(presented, tenant_id=tenant_id)
+        if presented and (principal := _by_token(presented, tenant_id=tenant_id)):
+            return principal
+    token = headers.get("x-proxy-ops-token", "").strip()
+    if token:
+        if principal := _by_token(token, tenant_id=tenant_id):
+            return principal
+        raise Forbidden("bad_token")
+    if settings.SESSION_COOKIE_NAME in request.COOKIES:
+        return _by_login(request, tenant_id=tenant_id)
+    raise Forbidden("bad_token" if bearer else "missing")
+
+
+def _bearer(header: str) -> str:
+    scheme, _, credential = header.partition(" ")
+    return credential.strip() if scheme.lower() == "bearer" else ""
+
+
+# --- API keys -------------------------------------------------------------------------------------
+def _by_key(presented: str, *, tenant_id: str) -> Principal:
+    key_id, _, secret = presented.partition(".")
+    now = clock.now()
+    key = None
+    if key_id and "\x00" not in key_id:
+        with tenancy.tenant_scope(tenant_id):
+            key = AuthKey.objects.filter(tenant_id=tenant_id, key_id=key_id).first()
+    # An unknown id costs the same hash as a known one.
+    is_match = secrets.is_match(secret, key.secret_hash if key else secrets.MISSING)
+    if key is None:
+        raise Forbidden("unknown_key")
+    if not _is_usable(key, now=now):
+        raise Forbidden("expired" if key.status == KeyStatus.ACTIVE else "key_inactive")
+    if not is_match:
+        raise Forbidden("bad_secret")
+    _touch(key, secret=secret, now=now)
+    return Principal(
+        kind="api_key",
+        principal_id=f"auth:{key.key_id}",
+        tenant_id=tenant_id,
+        scopes=frozenset(key.scopes),
+        key_id=key.key_id,
+    )
+
+
+def _is_usable(key: AuthKey, *, now: dt.datetime) -> bool:
+    if key.expires_at is not None and key.expires_at <= now:
+        return False
+    if key.status == KeyStatus.ACTIVE:
+        return True
+    in_grace = key.grace_expires_at is not None and key.grace_expires_at > now
+    return key.status == KeyStatus.ROTATED and in_grace
+
+
+def _touch(key: AuthKey, *, secret: str, now: dt.datetime) -> None:
+    """Note the use, seldom, and never at the request's cost."""
+    pause = dt.timedelta(seconds=settings.AUTH_KEY_TOUCH_MIN_SECONDS)
+    changes: dict[str, Any] = {}
+    if key.last_used_at is None or key.last_used_at + pause <= now:
+        changes["last_used_at"] = now
+    if secrets.needs_rehash(key.secret_hash):
+        changes["secret_hash"] = secrets.hash_secret(secret)
+    if not changes:
+        return
+    try:
+        with tenancy.tenant_scope(key.tenant_id):
+            AuthKey.objects.filter(pk=key.pk, updated_at=F("updated_at")).update(**changes)
+    except DatabaseError:
+        log.warning("auth_key_touch_failed", key_id=key.key_id)
+
+
+# --- Ops tokens -----------------------------------------------------------------------------------
+def _by_token(token: str, *, tenant_id: str) -> Principal | None:
+    scopes: frozenset[str] | None = None
+    for known, its_scopes in settings.OPS_TOKENS.items():
+        if hmac.compare_digest(known.encode(), token.encode("utf-8", "surrogateescape")):
+            scopes = its_scopes
+    if scopes is None:
+        scopes = _stored_scopes(token, tenant_id=tenant_id)
+    if scopes is None:
+        return None
+    return Principal(
+        kind="ops_token",
+        principal_id=ops_token_principal(token),
+        tenant_id=tenant_id,
+        scopes=scopes,
+        is_platform=True,
+    )
+
+
+def _stored_scopes(token: str, *, tenant_id: str) -> frozenset[str] | None:
+    row = OpsToken.objects.filter(token_hash=sha256_hex(token)).first()
+    if row is None or row.revoked_at is not None:
+        return None
+    if row.expires_at is not None and row.expires_at <= clock.now():
+        return None
+    if row.tenant_ids and tenant_id not in row.tenant_ids:
+        return None
+    return frozenset(row.scopes)
+
+
+# --- People ---------------------------------------------------------------------------------------
+def _by_login(request: HttpRequest, *, tenant_id: str) -> Principal:
+    if not request.user.is_authenticated or not request.user.is_active:
+        raise Forbidden("missing")
+    user = request.user
+    _require_csrf(request)
+    named = bool(request.headers.get("x-proxy-tenant-id", "").strip())
+    if not named and not user.platform_role:
+        mine = memberships.active_tenants(user=user)
+        if len(mine) != 1:
+            raise TenantRequired()
+        tenant_id = mine[0]
+    return memberships.principal(
+        user=user, tenant_id=tenant_id, has_second_factor=memberships.is_verified(request)
+    )
+
+
+def _require_csrf(request: HttpRequest) -> None:
+    check = CSRFCheck(lambda _request: None)  # type: ignore[arg-type]
+    check.process_request(request)
+    if check.process_view(request, lambda: HttpResponse(), (), {}):
+        raise Forbidden("csrf")
+
+
+# --- The tenant -----------------------------------------------------------------------------------
+def _require_tenant(principal: Principal, *, is_write: bool) -> Principal:
+    """Refuse a tenant that may not act; a write by an ops token may make an unknown one."""
+    tenant = Tenant.objects.filter(tenant_id=principal.tenant_id).first()
+    if tenant is not None and not tenant.is_active and (is_write or not principal.is_platform):
+        FAILED.labels(reason="tenant_suspended").inc()
+        raise TenantSuspended()
+    if tenant is None and is_write:
+        if not settings.IMPLICIT_TENANTS:
+            raise tenants.TenantNotFound()
+        tenants.create_implicit(tenant_id=principal.tenant_id, now=clock.now())
+    if tenant is None and principal.kind == "person":
+        raise NotFound()
+    return principal

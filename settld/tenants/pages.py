@@ -1,0 +1,82 @@
+"""Login, second factor and logout, for people."""
+
+from typing import Any, cast
+from urllib.parse import quote
+
+import qrcode
+import qrcode.image.svg
+from django.conf import settings
+from django.contrib.auth import views as auth_views
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+from django_otp import login as otp_login
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from settld.tenants.forms import SecondFactorForm
+from settld.tenants.models import User
+
+
+class Login(auth_views.LoginView):
+    """GET, POST /login; too many failures are held off by address and name."""
+
+    template_name = "tenants/login.html"
+    redirect_authenticated_user = True
+
+    def get_success_url(self) -> str:
+        user = cast(User, self.request.user)
+        target = super().get_success_url()
+        if TOTPDevice.objects.filter(user=user, confirmed=True).exists():
+            return f"/login/second-factor?next={quote(target)}"
+        return target
+
+
+class Logout(auth_views.LogoutView):
+    """POST /logout"""
+
+    http_method_names = ["post", "options"]
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "POST"])
+def second_factor(request: HttpRequest) -> HttpResponse:
+    """Ask for the code; a person without a device sets one up here first."""
+    user = cast(User, request.user)
+    device = TOTPDevice.objects.filter(user=user, confirmed=True).first()
+    is_setup = device is None
+    if device is None:
+        device, _ = TOTPDevice.objects.get_or_create(
+            user=user, confirmed=False, defaults={"name": "authenticator"}
+        )
+    form = SecondFactorForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        allowed, _ = device.verify_is_allowed()
+        if allowed and device.verify_token(form.cleaned_data["code"]):
+            if is_setup:
+                device.confirmed = True
+                device.save(update_fields=["confirmed"])
+            otp_login(request, device)
+            return redirect(_next(request))
+        form.add_error(
+            "code", "That code is not right, or too many wrong ones were given. Wait for the next code."
+        )
+    context: dict[str, Any] = {"form": form, "is_setup": is_setup, "next": _next(request)}
+    if is_setup:
+        context |= {"secret_uri": device.config_url, "qr_svg": _qr(device.config_url)}
+    return render(request, "tenants/second_factor.html", context, status=422 if form.errors else 200)
+
+
+def _qr(uri: str) -> str:
+    image = qrcode.make(uri, image_factory=qrcode.image.svg.SvgPathImage, box_size=12)
+    return image.to_string(encoding="unicode")  # type: ignore[no-any-return]
+
+
+def _next(request: HttpRequest) -> str:
+    target = str(request.POST.get("next") or request.GET.get("next") or settings.LOGIN_REDIRECT_URL)
+    if url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}):
+        return target
+    return str(settings.LOGIN_REDIRECT_URL)
