@@ -13,6 +13,8 @@ LOCKS := requirements/dev.lock requirements/installer.lock
 PYTHON ?=
 PYTEST_WORKERS ?= auto
 PYTEST_ARGS ?=
+# Container images like to set it; without bytecode every start and every test process compiles for seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup run demo test check fast bench lock fmt clean
 

@@ -50,12 +50,13 @@ class Slice(Generic[RowType]):
     next: Cursor | None
 
 
-def slice_of(rows: QuerySet[RowType], *, by: str, place: Cursor | None, size: int = ROWS) -> Slice[RowType]:
+def slice_of(rows: QuerySet[RowType], *, by: str, place: Cursor | None, size: int = 0) -> Slice[RowType]:
     """Read one page of a queryset sorted by (`by`, id); one query, whatever the depth.
 
-    `by` names a column of instants that is never null. The row beyond the page tells whether there is more.
+    `by` names a column of instants that is never null; a size of 0 is the usual one. The row beyond the page tells whether there is more.
     """
     is_backward = place is not None and place.is_backward
+    size = size or ROWS
     if place is not None:
         word = "gt" if is_backward else "lt"
         rows = rows.filter(

@@ -44,7 +44,7 @@ quiet_pip=(-m pip --disable-pip-version-check install --quiet --no-input --no-wa
 echo "setup: installing the locked dependencies"
 "$venv/bin/python" "${quiet_pip[@]}" --require-hashes --only-binary :all: -r requirements/installer.lock
 # UV_PYTHON_DOWNLOADS: the interpreter is the one above. UV_NO_CONFIG: a machine's own defaults stay out.
-if ! UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV="$PWD/$venv" "$venv/bin/uv" pip install --quiet --require-hashes \
+if ! UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV="$PWD/$venv" "$venv/bin/uv" pip install --quiet --compile-bytecode --require-hashes \
   --python "$venv/bin/python" -r requirements/dev.lock -r requirements/installer.lock; then
   # Some machines configure only pip (mirror, certificate); the lock is the same either way.
   echo "setup: uv could not install; trying pip with the same lock" >&2

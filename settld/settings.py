@@ -111,11 +111,14 @@ CELERY_RESULT_BACKEND = None
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 2,
     "socket_timeout": 10,
     "retry_on_timeout": False,
+    "max_retries": 0,  # a bell that cannot ring must not hold the one who rings; workers reconnect by other rules
 }
 CELERY_TASK_ALWAYS_EAGER = parsing.boolean(env, "CELERY_TASK_ALWAYS_EAGER", False)
 

@@ -15,6 +15,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         config.stash[_started] = servers.start_for_tests()
     os.environ["DJANGO_SETTINGS_MODULE"] = "settld.settings"
+    from django.conf import settings
+
+    assert settings.DATABASES  # pytest-django sets Django up only where the settings are loaded
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -77,9 +77,10 @@ def overrides_json(overrides: dict[str, int] | None) -> dict[str, Any] | None:
 
 
 def read_overrides(value: Any) -> dict[str, int] | None:
-    """Read `planOverrides` into whole numbers, the overage rate in milli-cents; BadOverrides when it cannot be.
+    """Read `planOverrides` into whole numbers, the overage rate in milli-cents.
 
-    Unknown keys are dropped. Either overage field gives the rate; both together must agree.
+    Raises BadOverrides for what cannot be applied. Unknown keys are dropped.
+    Either overage field gives the rate; both together must agree.
     """
     if value is None:
         return None

@@ -20,7 +20,9 @@ class DispatchAttempt(models.Model):
 
     id = fields.row_id()
     tenant_id = fields.tenant()
-    operation = models.ForeignKey("moneyrails.Operation", on_delete=models.PROTECT, related_name="attempts")
+    operation = models.ForeignKey(
+        "moneyrails.Operation", on_delete=models.PROTECT, related_name="attempts", db_index=False
+    )
     attempt = models.PositiveIntegerField()
     status = fields.word(AttemptStatus)
     idempotency_key = fields.name(120)
@@ -46,10 +48,10 @@ class DispatchAttempt(models.Model):
         db_table = "dispatch_attempt"
         verbose_name = "dispatch attempt"
         constraints = [
-            models.UniqueConstraint("operation", "attempt", name="attempt_number_once"),
-            models.UniqueConstraint("tenant_id", "idempotency_key", name="attempt_key_once"),
+            models.UniqueConstraint(fields=["operation", "attempt"], name="attempt_number_once"),
+            models.UniqueConstraint(fields=["tenant_id", "idempotency_key"], name="attempt_key_once"),
             models.UniqueConstraint(
-                "operation",
+                fields=["operation"],
                 condition=Q(status__in=sorted(states.OPEN_ATTEMPT)),
                 name="attempt_one_open_per_operation",
             ),
@@ -62,7 +64,7 @@ class DispatchAttempt(models.Model):
         ]
         indexes = [
             models.Index(
-                "next_check_at",
+                fields=["next_check_at"],
                 condition=Q(status__in=["dispatching", "in_doubt"]),
                 name="attempt_due_for_check",
             )

@@ -24,7 +24,7 @@ class PartyBalance(models.Model):
         verbose_name = "party balance"
         constraints = [
             models.UniqueConstraint(
-                "tenant_id", "party_id", "currency", "provider_mode", name="balance_once_per_party"
+                fields=["tenant_id", "party_id", "currency", "provider_mode"], name="balance_once_per_party"
             ),
             models.CheckConstraint(condition=Q(outstanding_cents__gte=0), name="balance_not_negative"),
         ]
@@ -51,7 +51,9 @@ class ChargebackEntry(models.Model):
         "moneyrails.Operation", null=True, on_delete=models.PROTECT, related_name="chargeback_entries"
     )
     payout_key = fields.optional(900)
-    reversal = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="repayments")
+    reversal = models.ForeignKey(
+        "self", null=True, on_delete=models.PROTECT, related_name="repayments", db_index=False
+    )
     reason_code = fields.optional()
     note = fields.optional(2000)
     recorded_by = fields.name()
@@ -64,13 +66,12 @@ class ChargebackEntry(models.Model):
         verbose_name_plural = "chargeback entries"
         constraints = [
             models.UniqueConstraint(
-                "tenant_id", "operation", condition=Q(kind="reversal"), name="entry_one_reversal_per_operation"
+                fields=["tenant_id", "operation"],
+                condition=Q(kind="reversal"),
+                name="entry_one_reversal_per_operation",
             ),
             models.UniqueConstraint(
-                "tenant_id",
-                "payout_key",
-                "reversal",
-                "kind",
+                fields=["tenant_id", "payout_key", "reversal", "kind"],
                 condition=Q(kind__in=["recovery", "release"]),
                 name="entry_once_per_payout_and_reversal",
             ),
@@ -84,8 +85,10 @@ class ChargebackEntry(models.Model):
             ),
         ]
         indexes = [
-            models.Index("tenant_id", "party_id", "currency", "provider_mode", name="entry_of_party"),
-            models.Index("reversal", name="entry_of_reversal"),
+            models.Index(
+                fields=["tenant_id", "party_id", "currency", "provider_mode"], name="entry_of_party"
+            ),
+            models.Index(fields=["reversal"], name="entry_of_reversal"),
         ]
         triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 

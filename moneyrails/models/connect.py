@@ -17,7 +17,9 @@ class ConnectAccount(models.Model):
     account_id = fields.name()
     party_id = fields.optional(200)
     party_role = fields.optional(40)
-    status = models.CharField(max_length=10, default="active", choices=[("active", "active"), ("disabled", "disabled")])
+    status = models.CharField(
+        max_length=10, default="active", choices=[("active", "active"), ("disabled", "disabled")]
+    )
     disabled_by = models.CharField(
         max_length=10, blank=True, default="", choices=[("operator", "operator"), ("provider", "provider")]
     )
@@ -37,14 +39,18 @@ class ConnectAccount(models.Model):
         db_table = "stripe_connect_account"
         verbose_name = "Connect account"
         constraints = [
-            models.UniqueConstraint("tenant_id", "account_id", name="connect_account_once"),
+            models.UniqueConstraint(fields=["tenant_id", "account_id"], name="connect_account_once"),
             models.UniqueConstraint(
-                "tenant_id", "party_id", condition=~Q(party_id=""), name="connect_one_account_per_party"
+                fields=["tenant_id", "party_id"],
+                condition=~Q(party_id=""),
+                name="connect_one_account_per_party",
             ),
             models.UniqueConstraint(
-                "tenant_id", condition=Q(is_default=True), name="connect_one_default_per_tenant"
+                fields=["tenant_id"], condition=Q(is_default=True), name="connect_one_default_per_tenant"
             ),
-            models.CheckConstraint(condition=Q(status__in=["active", "disabled"]), name="connect_status_known"),
+            models.CheckConstraint(
+                condition=Q(status__in=["active", "disabled"]), name="connect_status_known"
+            ),
             models.CheckConstraint(
                 condition=Q(status="active", disabled_by="") | Q(status="disabled") & ~Q(disabled_by=""),
                 name="connect_disabled_by_somebody",

@@ -30,7 +30,9 @@ class MoneyRailControls(models.Model):
     connect_updated_at = models.DateTimeField(null=True)
     has_chargeback_policy = models.BooleanField(default=True)
     chargeback_enabled = models.BooleanField(default=False)
-    negative_balance_mode = models.CharField(max_length=4, choices=BalanceMode.choices, default=BalanceMode.HOLD)
+    negative_balance_mode = models.CharField(
+        max_length=4, choices=BalanceMode.choices, default=BalanceMode.HOLD
+    )
     max_outstanding_cents = models.BigIntegerField(null=True)
     chargeback_updated_at = models.DateTimeField(null=True)
     configured_at = models.DateTimeField(null=True)

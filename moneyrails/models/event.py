@@ -35,9 +35,7 @@ class ProviderEvent(models.Model):
         verbose_name = "provider event"
         constraints = [
             models.UniqueConstraint(
-                "tenant_id",
-                "operation",
-                "dedupe_key",
+                fields=["tenant_id", "operation", "dedupe_key"],
                 condition=~Q(outcome="rejected"),
                 name="event_once_unless_rejected",
             ),
@@ -47,7 +45,7 @@ class ProviderEvent(models.Model):
                 condition=Q(outcome="rejected") ^ Q(refusal_code=""), name="event_refusal_matches_outcome"
             ),
         ]
-        indexes = [models.Index("tenant_id", "received_at", "id", name="event_by_arrival")]
+        indexes = [models.Index(fields=["tenant_id", "received_at", "id"], name="event_by_arrival")]
         triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 
     def __str__(self) -> str:

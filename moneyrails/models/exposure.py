@@ -21,7 +21,9 @@ class ExposureCounter(models.Model):
         db_table = "exposure_counter"
         verbose_name = "exposure counter"
         constraints = [
-            models.UniqueConstraint("tenant_id", "provider_mode", "day_key", name="exposure_once_per_day"),
+            models.UniqueConstraint(
+                fields=["tenant_id", "provider_mode", "day_key"], name="exposure_once_per_day"
+            ),
             models.CheckConstraint(
                 condition=Q(amount_cents__gte=0, operation_count__gte=0), name="exposure_not_negative"
             ),

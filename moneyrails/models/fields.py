@@ -16,22 +16,22 @@ def row_id() -> "models.UUIDField[Any, Any]":
     return models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
 
 
-def tenant() -> "models.CharField[Any, Any]":
+def tenant() -> "models.CharField[str, str]":
     """Name the owner of the row."""
     return models.CharField(max_length=200, db_collation="C")
 
 
-def name(length: int = 200) -> "models.CharField[Any, Any]":
+def name(length: int = 200) -> "models.CharField[str, str]":
     """Hold an identifier that is always there."""
     return models.CharField(max_length=length, db_collation="C")
 
 
-def optional(length: int = 500) -> "models.CharField[Any, Any]":
+def optional(length: int = 500) -> "models.CharField[str, str]":
     """Hold a text that may be absent."""
     return models.CharField(max_length=length, blank=True, default="", db_collation="C")
 
 
-def word(choices: type[models.TextChoices]) -> "models.CharField[Any, Any]":
+def word(choices: type[models.TextChoices]) -> "models.CharField[str, str]":
     """Hold one word of a fixed vocabulary; a CHECK on the table backs it."""
     return models.CharField(max_length=20, choices=choices.choices, db_collation="C")
 

@@ -13,7 +13,9 @@ class Movement(models.Model):
 
     id = fields.row_id()
     tenant_id = fields.tenant()
-    operation = models.ForeignKey("moneyrails.Operation", on_delete=models.PROTECT, related_name="movements")
+    operation = models.ForeignKey(
+        "moneyrails.Operation", on_delete=models.PROTECT, related_name="movements", db_index=False
+    )
     kind = fields.word(MovementKind)
     provider_id = fields.name()
     provider_mode = fields.word(ProviderMode)
@@ -23,7 +25,11 @@ class Movement(models.Model):
     reference_type = fields.name(40)
     reference_id = fields.name(900)
     provider_event = models.ForeignKey(
-        "moneyrails.ProviderEvent", null=True, on_delete=models.PROTECT, related_name="movements"
+        "moneyrails.ProviderEvent",
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="movements",
+        db_index=False,
     )
     at = models.DateTimeField()
     recorded_at = models.DateTimeField()
@@ -31,12 +37,9 @@ class Movement(models.Model):
     class Meta:
         db_table = "movement"
         constraints = [
-            models.UniqueConstraint("operation", "kind", name="movement_once_per_kind"),
+            models.UniqueConstraint(fields=["operation", "kind"], name="movement_once_per_kind"),
             models.UniqueConstraint(
-                "tenant_id",
-                "provider_id",
-                "provider_ref",
-                "kind",
+                fields=["tenant_id", "provider_id", "provider_ref", "kind"],
                 condition=Q(provider_mode="production") & ~Q(provider_ref=""),
                 name="movement_provider_ref_once",
             ),
@@ -45,7 +48,8 @@ class Movement(models.Model):
                 condition=~Q(reference_type="") & ~Q(reference_id=""), name="movement_has_reference"
             ),
             models.CheckConstraint(
-                condition=~Q(kind="reversal") | Q(provider_event__isnull=False), name="movement_reversal_has_event"
+                condition=~Q(kind="reversal") | Q(provider_event__isnull=False),
+                name="movement_reversal_has_event",
             ),
             fields.one_of("kind", MovementKind, name="movement_kind_known"),
         ]

@@ -74,15 +74,13 @@ class Operation(models.Model):
         verbose_name = "operation"
         constraints = [
             models.UniqueConstraint(
-                "tenant_id", "provider_id", "operation_id", name="operation_once_per_provider"
+                fields=["tenant_id", "provider_id", "operation_id"], name="operation_once_per_provider"
             ),
             models.UniqueConstraint(
-                "tenant_id", "direction", "payout_key", name="operation_once_per_payout_key"
+                fields=["tenant_id", "direction", "payout_key"], name="operation_once_per_payout_key"
             ),
             models.UniqueConstraint(
-                "tenant_id",
-                "party_id",
-                "period",
+                fields=["tenant_id", "party_id", "period"],
                 condition=Q(direction="payout") & ~Q(state__in=sorted(states.CALLED_OFF)),
                 name="operation_one_live_payout_per_period",
             ),
@@ -97,16 +95,14 @@ class Operation(models.Model):
         ]
         indexes = [
             models.Index(
-                "tenant_id",
-                "provider_mode",
-                "initiated_at",
+                fields=["tenant_id", "provider_mode", "initiated_at"],
                 condition=Q(state__in=sorted(states.EXPOSED), direction="payout"),
                 name="operation_exposure",
             ),
-            models.Index("tenant_id", "provider_id", "period", name="operation_of_period"),
-            models.Index("tenant_id", "party_id", "period", name="operation_of_party"),
-            models.Index("tenant_id", "state", "initiated_at", "id", name="operation_by_state"),
-            models.Index("tenant_id", "initiated_at", "id", name="operation_by_age"),
+            models.Index(fields=["tenant_id", "provider_id", "period"], name="operation_of_period"),
+            models.Index(fields=["tenant_id", "party_id", "period"], name="operation_of_party"),
+            models.Index(fields=["tenant_id", "state", "initiated_at", "id"], name="operation_by_state"),
+            models.Index(fields=["tenant_id", "initiated_at", "id"], name="operation_by_age"),
         ]
 
     def __str__(self) -> str:

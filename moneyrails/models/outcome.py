@@ -19,7 +19,11 @@ class PayoutOutcome(models.Model):
     period = fields.name(7)
     kind = fields.word(OutcomeKind)
     operation = models.OneToOneField(
-        "moneyrails.Operation", null=True, on_delete=models.PROTECT, related_name="outcome", db_constraint=True
+        "moneyrails.Operation",
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="outcome",
+        db_constraint=True,
     )
     provider_id = fields.name()
     requested_counterparty_ref = fields.optional()
@@ -30,17 +34,20 @@ class PayoutOutcome(models.Model):
     class Meta:
         db_table = "payout_outcome"
         constraints = [
-            models.UniqueConstraint("tenant_id", "payout_key", name="outcome_once_per_payout_key"),
+            models.UniqueConstraint(fields=["tenant_id", "payout_key"], name="outcome_once_per_payout_key"),
             models.UniqueConstraint(
-                "tenant_id", "party_id", "period", condition=Q(kind="offset"), name="outcome_one_offset_per_period"
+                fields=["tenant_id", "party_id", "period"],
+                condition=Q(kind="offset"),
+                name="outcome_one_offset_per_period",
             ),
             fields.one_of("kind", OutcomeKind, name="outcome_kind_known"),
             models.CheckConstraint(
-                condition=Q(kind="operation", operation__isnull=False) | Q(kind="offset", operation__isnull=True),
+                condition=Q(kind="operation", operation__isnull=False)
+                | Q(kind="offset", operation__isnull=True),
                 name="outcome_operation_matches_kind",
             ),
         ]
-        indexes = [models.Index("tenant_id", "party_id", "period", name="outcome_of_party")]
+        indexes = [models.Index(fields=["tenant_id", "party_id", "period"], name="outcome_of_party")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.payout_key}"

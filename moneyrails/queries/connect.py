@@ -24,7 +24,7 @@ def account_for_party(*, tenant_id: str, party_id: str, now: dt.datetime) -> Con
     rows = list(ConnectAccount.objects.filter(Q(party_id=party_id) | Q(is_default=True), tenant_id=tenant_id))
     own = [row for row in rows if row.party_id == party_id]
     shared = [row for row in rows if row.is_default and not row.party_id]
-    account = (own or shared or [None])[0]
+    account = next(iter(own or shared), None)
     return account if account is not None and is_eligible(account, now=now) else None
 
 

@@ -97,5 +97,7 @@ def lock_controls(*, tenant_id: str, now: dt.datetime, exclusively: bool = False
 def outcome(*, tenant_id: str, payout_key: str) -> PayoutOutcome | None:
     """Give what became of a payout key, with its operation as it stands now."""
     return (
-        PayoutOutcome.objects.filter(tenant_id=tenant_id, payout_key=payout_key).select_related("operation").first()
+        PayoutOutcome.objects.filter(tenant_id=tenant_id, payout_key=payout_key)
+        .select_related("operation")
+        .first()
     )

@@ -5,7 +5,15 @@ from django.conf import settings
 from settld.core.errors import Invalid, NotFound
 from settld.settings_parsing import Provider
 
-__all__ = ["Provider", "ProviderNotFound", "ProviderUnknown", "all_providers", "by_path", "chosen", "default_id"]
+__all__ = [
+    "Provider",
+    "ProviderNotFound",
+    "ProviderUnknown",
+    "all_providers",
+    "by_path",
+    "chosen",
+    "default_id",
+]
 
 
 class ProviderUnknown(Invalid):

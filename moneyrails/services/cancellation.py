@@ -39,7 +39,13 @@ class Cancellation:
 
 
 def cancel(
-    *, tenant_id: str, provider_id: str, operation_id: str, reason_code: str = "", actor: Actor, now: dt.datetime
+    *,
+    tenant_id: str,
+    provider_id: str,
+    operation_id: str,
+    reason_code: str = "",
+    actor: Actor,
+    now: dt.datetime,
 ) -> Cancellation:
     """Cancel an initiated operation, or a submitted one of the sandbox; what is over stays as it is."""
     provider = providers.by_path(provider_id)

@@ -8,7 +8,7 @@ from moneyrails.services.controls_payload import AccountPart, ConnectPart, Part,
 from settld.core import clock
 
 
-def apply(controls: MoneyRailControls, wanted: ConnectPart | None | Part, *, now: dt.datetime) -> None:
+def apply(controls: MoneyRailControls, wanted: ConnectPart | Part | None, *, now: dt.datetime) -> None:
     """Bring accounts and default to what a plan payload asks; the caller holds the controls exclusively.
 
     Missing parts stay. Accounts keep what the provider said of them (KYB); those no longer named go.

@@ -7,7 +7,7 @@ from typing import Any, Final
 from moneyrails.models import ConnectAccount, MoneyRailControls
 from moneyrails.queries import payout_facts
 from moneyrails.services import connect_config
-from moneyrails.services.controls_payload import Payload, Part
+from moneyrails.services.controls_payload import Part, Payload
 from moneyrails.states import BalanceMode
 from settld.core import clock, transactions
 

@@ -46,7 +46,7 @@ class ConnectPart:
 
     enabled: bool
     accounts: tuple[AccountPart, ...] | Part
-    default_account_id: str | None | Part
+    default_account_id: str | Part | None
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Payload:
     allowed_provider_ids: list[str] | None = None
     daily_mismatch_alert_threshold: int | None = None
     chargebacks: PolicyPart | None = None
-    connect: ConnectPart | None | Part = Part.MISSING
+    connect: ConnectPart | Part | None = Part.MISSING
     is_reset: bool = False
 
     @classmethod
@@ -79,7 +79,9 @@ class Payload:
             max_payout_amount_cents=body.integer("maxPayoutAmountCents", least=0),
             daily_payout_limit_cents=body.integer("dailyPayoutLimitCents", least=0),
             allowed_provider_ids=body.texts("allowedProviderIds"),
-            daily_mismatch_alert_threshold=body.integer("dailyMismatchAlertThreshold", least=1, most=2**31 - 1),
+            daily_mismatch_alert_threshold=body.integer(
+                "dailyMismatchAlertThreshold", least=1, most=2**31 - 1
+            ),
             chargebacks=_policy(body.object("chargebacks")),
             connect=_connect(body),
         )
@@ -103,12 +105,13 @@ def _policy(values: dict[str, Any] | None) -> PolicyPart | None:
     body = Body(values, message=MESSAGE)
     return PolicyPart(
         enabled=_flag(body, "enabled", False),
-        negative_balance_mode=body.choice("negativeBalanceMode", tuple(BalanceMode.values), default="hold") or "hold",
+        negative_balance_mode=body.choice("negativeBalanceMode", tuple(BalanceMode.values), default="hold")
+        or "hold",
         max_outstanding_cents=body.integer("maxOutstandingCents", least=0),
     )
 
 
-def _connect(parent: Body) -> ConnectPart | None | Part:
+def _connect(parent: Body) -> ConnectPart | Part | None:
     if not parent.has("connect"):
         return Part.MISSING
     values = parent.object("connect")
@@ -118,7 +121,7 @@ def _connect(parent: Body) -> ConnectPart | None | Part:
     accounts: tuple[AccountPart, ...] | Part = Part.MISSING
     if body.has("accounts"):
         accounts = _accounts(values["accounts"])
-    default: str | None | Part = Part.MISSING
+    default: str | Part | None = Part.MISSING
     if body.has("defaultAccountId"):
         default = body.text("defaultAccountId")
     return ConnectPart(_flag(body, "enabled", False), accounts, default)

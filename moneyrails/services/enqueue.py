@@ -108,9 +108,7 @@ def _require_payable(provider: Provider, subject: PayoutSubject) -> None:
     if not provider.allow_payout:
         raise DirectionNotAllowed(details={"providerId": provider.provider_id, "direction": "payout"})
     if subject.currency != PAYOUT_CURRENCY:
-        raise CurrencyUnsupported(
-            details={"providerId": provider.provider_id, "currency": subject.currency}
-        )
+        raise CurrencyUnsupported(details={"providerId": provider.provider_id, "currency": subject.currency})
 
 
 def _enqueue(
@@ -156,9 +154,7 @@ def _enqueue(
 
     verdicts += gates.require(case, gates.LIMITS)
     if case.needs_account:
-        found = connect.account_for_party(
-            tenant_id=request.tenant_id, party_id=request.party_id, now=now
-        )
+        found = connect.account_for_party(tenant_id=request.tenant_id, party_id=request.party_id, now=now)
         case = replace(case, account=found)
     verdicts += gates.require(case, gates.DESTINATION)
     return _write(request, subject, case, account, withholding, context, verdicts, actor=actor)
@@ -246,7 +242,12 @@ def _write(
         return replayed(request, subject.payout_key)
     if withholding.recovery_cents:
         chargebacks.record_recovery(
-            account, withholding, payout_key=subject.payout_key, operation=operation, actor=actor, now=case.now
+            account,
+            withholding,
+            payout_key=subject.payout_key,
+            operation=operation,
+            actor=actor,
+            now=case.now,
         )
     audit.append(
         tenant_id=request.tenant_id,
@@ -301,5 +302,3 @@ def _resolved_counterparty(request: Request, case: gates.Case) -> str:
     if case.account is not None:
         return case.account.counterparty_ref
     return request.counterparty_ref or f"party:{request.party_id}"
-
-

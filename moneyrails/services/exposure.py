@@ -42,14 +42,18 @@ def _subtract(operation: Operation) -> None:
         tenant_id=operation.tenant_id,
         provider_mode=operation.provider_mode,
         day_key=clock.day_key(operation.initiated_at),
-    ).update(amount_cents=F("amount_cents") - operation.amount_cents, operation_count=F("operation_count") - 1)
+    ).update(
+        amount_cents=F("amount_cents") - operation.amount_cents, operation_count=F("operation_count") - 1
+    )
     if changed != 1:
         raise ExposureBroken(f"no exposure counter knows {operation.operation_id}")
 
 
 def current(*, tenant_id: str, provider_mode: str, day_key: str) -> int:
     """Read the sum at risk on a day."""
-    row = ExposureCounter.objects.filter(tenant_id=tenant_id, provider_mode=provider_mode, day_key=day_key).first()
+    row = ExposureCounter.objects.filter(
+        tenant_id=tenant_id, provider_mode=provider_mode, day_key=day_key
+    ).first()
     return row.amount_cents if row else 0
 
 

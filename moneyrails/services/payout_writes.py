@@ -25,14 +25,14 @@ class Written:
 
 
 @lru_cache(maxsize=4)
-def _columns(model: type[models.Model]) -> tuple[tuple[models.Field[Any, Any], ...], str, str]:
+def _columns(model: type[models.Model]) -> "tuple[tuple[models.Field[Any, Any], ...], str, str]":
     fields = tuple(model._meta.concrete_fields)
     names = ", ".join(f'"{field.column}"' for field in fields)
     casts = ", ".join(f"%s::{_plain_type(field)}" for field in fields)
     return fields, names, casts
 
 
-def _plain_type(field: models.Field[Any, Any]) -> str:
+def _plain_type(field: "models.Field[Any, Any]") -> str:
     known = str(field.rel_db_type(connection))
     return "text" if known.startswith("varchar") else known
 
@@ -71,7 +71,12 @@ SELECT EXISTS (SELECT 1 FROM ours), EXISTS (SELECT 1 FROM counted), EXISTS (SELE
 
 
 def write_operation(
-    outcome: PayoutOutcome, operation: Operation, *, day_key: str, limit_cents: int | None, is_outcome_ours: bool
+    outcome: PayoutOutcome,
+    operation: Operation,
+    *,
+    day_key: str,
+    limit_cents: int | None,
+    is_outcome_ours: bool,
 ) -> Written:
     """Write a payout if its key is free, the day has room and the period no rival.
 
@@ -93,7 +98,7 @@ def write_operation(
 def write_offset(outcome: PayoutOutcome) -> bool:
     """Write the outcome of a payout that went into a debt entirely; False when the key is taken."""
     _, names, casts = _columns(PayoutOutcome)
-    query = f"INSERT INTO payout_outcome ({names}) SELECT {casts} ON CONFLICT DO NOTHING"  # noqa: S608
+    query = f"INSERT INTO payout_outcome ({names}) SELECT {casts} ON CONFLICT DO NOTHING"
     with connection.cursor() as cursor:
         cursor.execute(query, _values(outcome))
         return int(cursor.rowcount) == 1

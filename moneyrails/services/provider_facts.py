@@ -53,7 +53,7 @@ class Claim:
 
 def consume(event: StripeEvent) -> tuple[Outcome, str]:
     """Apply one event of Stripe's; safe to run again, and in any order."""
-    transfer = answers.transfer(event.object)
+    transfer = answers.transfer(event.data_object)
     claim = claim_of(transfer)
     if claim is None:
         return Outcome.IGNORED, "not a transfer of ours"
@@ -80,9 +80,7 @@ def claim_of(transfer: Transfer) -> Claim | None:
     return Claim(**values)
 
 
-def _apply(
-    event: StripeEvent, transfer: Transfer, claim: Claim, *, now: dt.datetime
-) -> tuple[Outcome, str]:
+def _apply(event: StripeEvent, transfer: Transfer, claim: Claim, *, now: dt.datetime) -> tuple[Outcome, str]:
     may_reverse = ("reversed",) if event.event_type == "transfer.reversed" else ()
     try:
         operation = events.lock_for(
@@ -105,7 +103,10 @@ def _apply(
 def difference(operation: Operation, transfer: Transfer, claim: Claim) -> str:
     """Say in what a transfer differs from its operation; empty when in nothing."""
     order = attempts.order_of(operation, idempotency_key="")
-    if operation.provider_mode != "production" or stripe_rail.destination_of(operation.counterparty_ref) is None:
+    if (
+        operation.provider_mode != "production"
+        or stripe_rail.destination_of(operation.counterparty_ref) is None
+    ):
         return "the operation is not paid through Stripe"
     if claim.payout_key != operation.payout_key:
         return "the payout key differs"
@@ -161,7 +162,13 @@ def _walk(
 
 
 def _file(
-    claim: Claim, transfer: Transfer, mismatch_type: str, problem: str, event: StripeEvent, *, now: dt.datetime
+    claim: Claim,
+    transfer: Transfer,
+    mismatch_type: str,
+    problem: str,
+    event: StripeEvent,
+    *,
+    now: dt.datetime,
 ) -> tuple[Outcome, str]:
     """File a fact that fits nothing; the same transfer and kind again is one case."""
     details: dict[str, Any] = {
@@ -188,4 +195,3 @@ def _file(
         now=now,
     )
     return Outcome.UNMATCHED, problem
-

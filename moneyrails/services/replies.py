@@ -4,7 +4,7 @@ from typing import Generic, Protocol, TypeVar
 
 from settld.idempotency.services.records import Reply
 
-T = TypeVar("T", contravariant=True)
+T_contra = TypeVar("T_contra", contravariant=True)
 
 
 class Replayed(Exception):
@@ -15,7 +15,7 @@ class Replayed(Exception):
         super().__init__("replayed")
 
 
-class Memory(Protocol[T]):
+class Memory(Protocol[T_contra]):
     """The caller's idempotency record; both methods run inside the verb's transactions."""
 
     identity_hash: str
@@ -24,12 +24,12 @@ class Memory(Protocol[T]):
         """Raise Replayed when the key has a reply; hold the key until the transaction ends."""
         ...
 
-    def keep(self, result: T) -> None:
+    def keep(self, result: T_contra) -> None:
         """Store the reply that the result is answered with."""
         ...
 
 
-class NoMemory(Generic[T]):
+class NoMemory(Generic[T_contra]):
     """For callers without a key: our own loops, the console's own forms."""
 
     identity_hash = ""
@@ -37,5 +37,5 @@ class NoMemory(Generic[T]):
     def recall(self) -> None:
         """Nothing is stored."""
 
-    def keep(self, result: T) -> None:
+    def keep(self, result: T_contra) -> None:
         """Nothing is stored."""

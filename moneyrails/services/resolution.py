@@ -1,4 +1,4 @@
-"""Finding out what a doubtful attempt did, by asking the provider before asking it again (spec 3.4 step 5)."""
+"""Finding out what a doubtful attempt did: ask the provider before asking it again (spec 3.4 step 5)."""
 
 import datetime as dt
 from dataclasses import dataclass

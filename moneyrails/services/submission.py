@@ -170,9 +170,7 @@ def _open(
         tenant_id=tenant_id, provider_id=provider.provider_id, operation_id=operation_id
     )
     if operation.direction != "payout":
-        raise DirectionUnsupported(
-            details={"operationId": operation_id, "direction": operation.direction}
-        )
+        raise DirectionUnsupported(details={"operationId": operation_id, "direction": operation.direction})
     if operation.state in states.LEFT_US:
         done = Submission(operation, applied=False, reason="already_submitted")
         memory.keep(done)
@@ -195,9 +193,7 @@ def _open(
     return _dispatch(operation, attempt, is_doubtful=False)
 
 
-def require_sendable(
-    provider: Provider, operation: Operation, controls: Any, *, now: dt.datetime
-) -> None:
+def require_sendable(provider: Provider, operation: Operation, controls: Any, *, now: dt.datetime) -> None:
     """Ask the stops and the destination again: what was allowed at enqueue may not be now."""
     case = gates.Case(provider=provider, controls=controls, now=now, party_id=operation.party_id)
     gates.require(case, gates.STOPS)
@@ -259,16 +255,12 @@ def _record_without_call(
         )
         submission |= {"transferId": transfer_id, "manual": True}
     else:
-        transfer_id = sandbox.transfer_id(
-            operation_id=operation.operation_id, provider_ref=provider_ref
-        )
+        transfer_id = sandbox.transfer_id(operation_id=operation.operation_id, provider_ref=provider_ref)
         submission |= {"transferId": transfer_id, "simulated": True}
     attempts.record_instant(
         operation, transfer_id=transfer_id, actor=actor, caller_identity_hash=memory.identity_hash, now=now
     )
-    dispatch.enter_submitted(
-        operation, provider_ref=transfer_id, mode=provider.mode, actor=actor, now=now
-    )
+    dispatch.enter_submitted(operation, provider_ref=transfer_id, mode=provider.mode, actor=actor, now=now)
     done = Submission(operation, applied=True, provider_submission=submission)
     memory.keep(done)
     return done

@@ -15,6 +15,7 @@ from ops_console import acts, errors, shell
 from ops_console.access import Visit, go, workspace
 from ops_console.acts import ActForm, Done, Field
 from ops_console.payouts import detail
+from ops_console.payouts.listing import href_of
 from settld.core import money
 from settld.core.errors import Refusal
 
@@ -40,11 +41,12 @@ def cancel(request: HttpRequest, visit: Visit, provider_id: str, operation_id: s
 # --- The forms ------------------------------------------------------------------------------------
 def submit_form(visit: Visit, operation: Operation) -> ActForm:
     """Say what submitting does; a provider without a call of its own takes a reference."""
-    href = detail.href_of(operation)
+    href = href_of(operation)
     amount = money.show(operation.amount_cents, operation.currency)
     is_called = operation.provider_mode == "production" and operation.provider_id.lower().startswith("stripe")
     text = (
-        f"{amount} leaves through {operation.provider_id} to {operation.counterparty_ref}. Once sent it cannot be called back from here."
+        f"{amount} leaves through {operation.provider_id} to {operation.counterparty_ref}."
+        " Once sent it cannot be called back from here."
         if operation.provider_mode == "production"
         else f"{amount} is recorded as sent through {operation.provider_id}, a sandbox: no money moves."
     )
@@ -65,11 +67,12 @@ def submit_form(visit: Visit, operation: Operation) -> ActForm:
 
 def cancel_form(visit: Visit, operation: Operation) -> ActForm:
     """Say what cancelling does, and ask why."""
-    href = detail.href_of(operation)
+    href = href_of(operation)
     return ActForm(
         action=f"{href}/cancel",
         title="Cancel this payout?",
-        text="This statement never gets another payout: paying this party for the period then takes a new statement.",
+        text="This statement never gets another payout:"
+        " paying this party for the period then takes a new statement.",
         button="Cancel payout",
         back_href=href,
         tenant_id=visit.tenant_id,
@@ -160,7 +163,7 @@ def _two_steps(
         text = f"{text} This form had been sent before; that answer stands."
     if not getattr(request, "htmx", False):
         messages.add_message(request, messages.SUCCESS if level == "success" else messages.WARNING, text)
-        return go(request, detail.href_of(operation))
+        return go(request, href_of(operation))
     context = {"payout": _fresh(visit, operation), "level": level, "text": text}
     return render(request, "ops_console/payouts/_done.html", context)
 

@@ -99,8 +99,7 @@ def build(operation: Operation, *, may_write: bool, now: dt.datetime) -> Payout:
     href = href_of(operation)
     is_open = attempt is not None and attempt.is_open
     can_submit = may_write and operation.state == "initiated" and status != "indeterminate"
-    provider = settings.MONEY_RAILS.providers.get(operation.provider_id)
-    recallable = operation.state == "submitted" and provider is not None and not provider.is_production
+    recallable = operation.state == "submitted" and operation.provider_mode != "production"
     can_cancel = may_write and ((operation.state == "initiated" and not is_open) or recallable)
     return Payout(
         href=href,
@@ -139,7 +138,9 @@ def _no_action(operation: Operation, status: str, *, may_write: bool) -> str:
     if not may_write:
         return "Submitting and cancelling need a role that may change money."
     if status == "indeterminate":
-        return "The outcome of the last attempt is not known. It can be neither sent again nor cancelled until settled."
+        return (
+            "The outcome of the last attempt is not known: no sending and no cancelling until it is settled."
+        )
     if operation.state == "confirmed":
         return "Confirmed by the provider. Only the provider can take it back."
     return "The money has left. The provider's next event decides."

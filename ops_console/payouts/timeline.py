@@ -153,7 +153,7 @@ def _attempt(attempt: DispatchAttempt) -> list[Step]:
         when=attempt.updated_at,
         rank=2,
         kind="Provider answer",
-        title=f"Attempt {attempt.attempt}: {words.DISPATCH_LABELS.get(attempt.status, attempt.status).lower()}",
+        title=f"Attempt {attempt.attempt}: {words.DISPATCH_LABELS[attempt.status].lower()}",
         tone=words.DISPATCH_TONES.get(attempt.status, "quiet"),
         note=_attempt_note(attempt),
         facts=answer_facts,
@@ -166,7 +166,7 @@ def _attempt(attempt: DispatchAttempt) -> list[Step]:
 
 def _attempt_note(attempt: DispatchAttempt) -> str:
     notes = {
-        "in_doubt": "Money may have moved. The same key is asked again until the provider gives a clear answer.",
+        "in_doubt": "Money may have moved. The same key is asked again until there is a clear answer.",
         "indeterminate": "No clear answer can be had any more. A person has to settle it by evidence.",
         "retryable": "Certainly not carried out; the next submit uses the same key.",
         "rejected": "A clear no: nothing moved. The next submit opens a new attempt with a new key.",

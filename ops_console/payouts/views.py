@@ -1,4 +1,4 @@
-"""GET /console/payouts, /console/payouts.csv, /console/payouts/{providerId}/{operationId} and its live part."""
+"""GET /console/payouts, /console/payouts.csv, /console/payouts/{providerId}/{operationId} and …/live"""
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render

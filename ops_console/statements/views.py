@@ -88,7 +88,8 @@ def enqueue_form(visit: Visit, subject: PayoutSubject) -> ActForm:
     return ActForm(
         action=listing.enqueue_href(period=subject.period, party_id=subject.party_id),
         title="Enqueue this payout?",
-        text="Every gate is asked, then one payout is made of the statement. Nothing is sent yet: submitting is a step of its own.",
+        text="Every gate is asked, then one payout is made of the statement."
+        " Nothing is sent yet: submitting is a step of its own.",
         button=f"Enqueue {amount}",
         back_href=f"{reverse('console:statements')}?{urlencode({'period': subject.period})}",
         tenant_id=visit.tenant_id,

@@ -81,38 +81,54 @@ def payout_counters(totals: Totals, doubtful: dict[str, int], *, now: dt.datetim
     """Count what waits for a person and what the day moved; each leads to the list it counted."""
     today = day_start(now).date()
     in_doubt, indeterminate = doubtful.get("in_doubt", 0), doubtful.get("indeterminate", 0)
+    month_ago, week_ago = today - dt.timedelta(days=29), today - dt.timedelta(days=6)
     return [
         Counter(
-            "due", "Due to submit", f"{totals.due_count:,}", money.show(totals.due_cents, CURRENCY),
-            payouts_href(state="initiated"),
+            key="due",
+            label="Due to submit",
+            value=f"{totals.due_count:,}",
+            note=money.show(totals.due_cents, CURRENCY),
+            href=payouts_href(state="initiated"),
         ),
         Counter(
-            "in-flight", "In flight", f"{totals.in_flight_count:,}", money.show(totals.in_flight_cents, CURRENCY),
-            payouts_href(state="submitted"),
+            key="in-flight",
+            label="In flight",
+            value=f"{totals.in_flight_count:,}",
+            note=money.show(totals.in_flight_cents, CURRENCY),
+            href=payouts_href(state="submitted"),
         ),
         Counter(
-            "confirmed", "Confirmed today", f"{totals.confirmed_today_count:,}",
-            money.show(totals.confirmed_today_cents, CURRENCY),
-            payouts_href(**{"date": "confirmed", "from": today.isoformat()}),
+            key="confirmed",
+            label="Confirmed today",
+            value=f"{totals.confirmed_today_count:,}",
+            note=money.show(totals.confirmed_today_cents, CURRENCY),
+            href=payouts_href(**{"date": "confirmed", "from": today.isoformat()}),
         ),
         Counter(
-            "doubt", "Outcome unknown", f"{in_doubt + indeterminate:,}",
-            f"{in_doubt:,} in doubt, {indeterminate:,} indeterminate",
-            payouts_href(dispatch="unknown"),
+            key="doubt",
+            label="Outcome unknown",
+            value=f"{in_doubt + indeterminate:,}",
+            note=f"{in_doubt:,} in doubt, {indeterminate:,} indeterminate",
+            href=payouts_href(dispatch="unknown"),
             tone="bad" if indeterminate else "warn" if in_doubt else "",
         ),
         Counter(
-            "failed", "Failed, 7 days", f"{totals.failed_week_count:,}", "Return or refusal by the provider",
-            payouts_href(**{"date": "failed", "from": (today - dt.timedelta(days=6)).isoformat()}),
+            key="failed",
+            label="Failed, 7 days",
+            value=f"{totals.failed_week_count:,}",
+            note="Refused or returned",
+            href=payouts_href(**{"date": "failed", "from": week_ago.isoformat()}),
             tone="warn" if totals.failed_week_count else "",
         ),
         Counter(
-            "reversed", "Reversed, 30 days", f"{totals.reversed_month_count:,}",
-            money.show(totals.reversed_month_cents, CURRENCY),
-            payouts_href(**{"date": "reversed", "from": (today - dt.timedelta(days=29)).isoformat()}),
+            key="reversed",
+            label="Reversed, 30 days",
+            value=f"{totals.reversed_month_count:,}",
+            note=money.show(totals.reversed_month_cents, CURRENCY),
+            href=payouts_href(**{"date": "reversed", "from": month_ago.isoformat()}),
             tone="warn" if totals.reversed_month_count else "",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def mismatch_counter(by_severity: dict[str, int]) -> Counter:

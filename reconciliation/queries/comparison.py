@@ -62,7 +62,7 @@ def compare(
     Rows come by operation id, then artifact id, in code point order. `now` only decides which
     dispatches have been in doubt too long. Memory follows the differences, not the payouts compared.
     """
-    parameters = {
+    parameters: dict[str, str | dt.datetime] = {
         "tenant_id": tenant_id,
         "period": period,
         "provider_id": provider_id,

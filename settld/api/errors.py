@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import structlog
-from django.db import DatabaseError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.http import HttpResponse
 from psycopg import errors as pg
 
@@ -62,6 +62,14 @@ def refusal_for(error: Exception, *, request_id: str) -> Refusal:
         return Unavailable(headers={"retry-after": "1"})
     log.error("unhandled_error", exc_info=error, request_id=request_id)
     return InternalError(details={"requestId": request_id})
+
+
+def _is_database_away(error: Exception) -> bool:
+    """Tell a database that went away from a statement that failed."""
+    if isinstance(error.__cause__, pg.AdminShutdown | pg.CrashShutdown | pg.CannotConnectNow):
+        return True
+    raw = connection.connection
+    return raw is None or bool(raw.closed)
 
 
 def drf_exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse:

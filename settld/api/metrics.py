@@ -89,6 +89,7 @@ class Metrics(OpsView):
     @openapi.describe(
         "Counters and gauges in the Prometheus text format",
         answers={200: openapi.TEXT},
+        answer_type="text/plain",
         parameters=[openapi.query("scope", openapi.one_of("platform"), "platform: gauges over all tenants")],
     )
     def get(self, request: OpsRequest) -> HttpResponse:

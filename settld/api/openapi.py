@@ -104,6 +104,7 @@ def describe(
     description: str = "",
     is_write: bool = False,
     error: Schema = ERROR,
+    answer_type: str = "application/json",
 ) -> Callable[[Handler], Handler]:
     """Describe one handler; the refusals that any route may give are added."""
     is_write = is_write or body is not None or idempotent
@@ -111,7 +112,7 @@ def describe(
         {*(ALWAYS_WRITE if is_write else ALWAYS_READ), *refusals, *([409] if idempotent else [])}
     )
     responses: dict[Any, Any] = {
-        (status, "application/json"): OpenApiResponse(response=schema or OBJECT, description="Done.")
+        (status, answer_type): OpenApiResponse(response=schema or OBJECT, description="Done.")
         for status, schema in answers.items()
     }
     responses |= {

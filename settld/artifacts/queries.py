@@ -32,7 +32,7 @@ def find(*, tenant_id: str, artifact_id: str | None) -> Artifact | None:
 
 @dataclass(frozen=True)
 class Verification:
-    """What a fresh look at a stored document found; `has_valid_signature` is None for a key we no longer hold."""
+    """What a fresh look at a document found; `has_valid_signature` is None for a key we no longer hold."""
 
     has_valid_hash: bool
     has_valid_signature: bool | None

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,10 +117,12 @@ SELECT s.tenant_id, s.party_id, s.party_role, s.period, s.basis, s.currency, s.g
 FROM party_statement s
 LEFT JOIN month_close m ON m.tenant_id = s.tenant_id AND m.month = s.period AND m.basis = s.basis
 LEFT JOIN artifact a ON a.tenant_id = s.tenant_id
-  AND a.artifact_id = 'payout_' || s.tenant_id || '_' || s.party_id || '_' || s.period || '_' || s.statement_hash
+  AND a.artifact_id
+    = 'payout_' || s.tenant_id || '_' || s.party_id || '_' || s.period || '_' || s.statement_hash
 WHERE s.tenant_id = %s AND s.party_id = %s AND s.period = %s AND s.superseded_at IS NULL
 LIMIT 20
 """
+_REFERENCES = 10
 
 
 def statement_for_payout(*, tenant_id: str, party_id: str, period: str) -> PayoutSubject:
@@ -164,11 +167,11 @@ def months_with_statements(*, tenant_id: str) -> list[str]:
     return list(months)
 
 
-def _subject(row: tuple[Any, ...]) -> PayoutSubject:
-    references = row[10]
+def _subject(row: Sequence[Any]) -> PayoutSubject:
+    references = row[_REFERENCES]
     if isinstance(references, str):  # a raw cursor leaves jsonb as text
         references = json.loads(references)
-    return PayoutSubject(*row[:10], references, *row[11:])
+    return PayoutSubject(*[references if place == _REFERENCES else value for place, value in enumerate(row)])
 
 
 def _ambiguous(found: list[tuple[str, str]]) -> StatementAmbiguous:

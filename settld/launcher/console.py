@@ -3,10 +3,14 @@
 import json
 import re
 import sys
+import time
 from pathlib import Path
 
 _WORTH_SEEING = re.compile(r"\b(WARNING|WARN|ERROR|CRITICAL|FATAL|PANIC|Traceback)\b|^\w*(Error|Exception)\b")
 _MAX_LINE = 240
+# A process that says the same thing over and over must not hide the others.
+_LINES_PER_WINDOW = 6
+_WINDOW_SECONDS = 30.0
 
 
 def say(name: str, text: str) -> None:
@@ -34,6 +38,9 @@ class LogFollower:
         self._everything = everything
         self._offset = log.stat().st_size if log.exists() else 0
         self._rest = b""
+        self._window_began = 0.0
+        self._shown = 0
+        self._withheld = 0
 
     def show_new(self) -> None:
         try:
@@ -51,8 +58,18 @@ class LogFollower:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             text = line.decode("utf-8", "replace").rstrip()
-            if text and (self._everything or _is_worth_seeing(text)):
+            if text and (self._everything or (_is_worth_seeing(text) and self._has_room())):
                 say(self._name, text if len(text) <= _MAX_LINE else text[: _MAX_LINE - 1] + "…")
+
+    def _has_room(self) -> bool:
+        now = time.monotonic()
+        if now - self._window_began > _WINDOW_SECONDS:
+            if self._withheld:
+                say(self._name, f"({self._withheld} more in {self._log})")
+            self._window_began, self._shown, self._withheld = now, 0, 0
+        self._shown += 1
+        self._withheld += self._shown > _LINES_PER_WINDOW
+        return self._shown <= _LINES_PER_WINDOW
 
     def rotate(self, *, max_bytes: int = 20_000_000) -> None:
         """Keep one older log; the process goes on appending to the same file."""

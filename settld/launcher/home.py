@@ -89,7 +89,7 @@ def open_home(path: str | os.PathLike[str]) -> Home:
         root.parent.mkdir(parents=True, exist_ok=True)
         root.mkdir(exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
         root = root.resolve()
-        for private in (root / "logs", root / "simulator", root / "redis"):
+        for private in (root / "logs", root / "simulator", root / "redis", root / "static"):
             private.mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise LauncherError(

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from settld.stripe_simulator.checks import require_not_negative, require_types
 from settld.stripe_simulator.ids import fraction
 from settld.stripe_simulator.wire import Json
 
@@ -42,8 +43,9 @@ class FaultRule:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"unknown fault kind {self.kind!r}; one of {', '.join(KINDS)}")
-        if self.path.startswith("^"):
-            re.compile(self.path)
+        require_types(self)
+        require_not_negative(self, "times", "skip", "delay_ms")
+        _check_pattern(self.path)
 
     def matches(self, *, method: str, path: str, params: dict[str, str]) -> bool:
         if self.method not in ("*", method) or not _path_matches(self.path, path):
@@ -77,8 +79,9 @@ class Chaos:
     delay_ms: int | None = None
 
     def __post_init__(self) -> None:
-        for kind in self.rates:
-            FaultRule(kind=kind)
+        require_types(self)
+        for kind, rate in self.rates.items():
+            FaultRule(kind=kind, probability=rate, path=self.path, delay_ms=self.delay_ms)
 
 
 class Faults:
@@ -136,6 +139,13 @@ class Faults:
             "rules": [asdict(rule) for rule in self.rules],
             "random": asdict(self.chaos) if self.chaos else None,
         }
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        re.compile(pattern if pattern.startswith("^") else "")
+    except re.error as error:
+        raise ValueError(f"path is no regular expression: {error}") from error
 
 
 def _path_matches(pattern: str, path: str) -> bool:

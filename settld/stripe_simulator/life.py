@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass, field
 
+from settld.stripe_simulator.checks import require_types
 from settld.stripe_simulator.errors import StripeError
 from settld.stripe_simulator.ids import fraction, scatter
 from settld.stripe_simulator.resources import accounts, balance, reversals
@@ -30,6 +31,7 @@ class Life:
     metadata: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        require_types(self)
         if self.interval_seconds < 0.05:
             raise ValueError("interval_seconds is at least 0.05")
 

@@ -1,10 +1,13 @@
 """The HTTP server: bytes in, outcome out, on loopback with keep-alive."""
 
+import json
+import os
 import select
 import socket
 import struct
 import threading
 import time
+import traceback
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -59,6 +62,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._serve()
 
+    def do_PUT(self) -> None:
+        self._serve()
+
+    def do_PATCH(self) -> None:
+        self._serve()
+
     def do_DELETE(self) -> None:
         self._serve()
 
@@ -79,7 +88,15 @@ class Handler(BaseHTTPRequestHandler):
         if is_control and not _names_loopback(request.headers.get("host", "")):
             self._send(Answer(status=403, body=b'{"error": "the control door answers on loopback only"}'))
             return
-        self._conclude(door.answer(world, request) if is_control else api.answer(world, request))
+        try:
+            outcome = door.answer(world, request) if is_control else api.answer(world, request)
+        except Exception as error:
+            # A mistake of ours must look like one. Nothing was committed; standard error has the reason.
+            traceback.print_exc()
+            message = f"the simulator failed: {error!r}"
+            failure = {"error": {"type": "api_error", "code": "simulator_failed", "message": message}}
+            outcome = Answer(status=500, body=json.dumps(failure).encode())
+        self._conclude(outcome)
 
     def _read_body(self) -> bytes | None:
         if "transfer-encoding" in self.headers:
@@ -105,7 +122,7 @@ class Handler(BaseHTTPRequestHandler):
         if isinstance(outcome, Hang):
             self._hang(outcome)
         else:
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            self._reset()
         self.close_connection = True
 
     def _send(self, answer: Answer) -> None:
@@ -124,6 +141,11 @@ class Handler(BaseHTTPRequestHandler):
         while time.monotonic() < ends_at and not self._client_left():
             if not self.server.world.pause(0.05, generation=hang.generation):
                 return
+
+    def _reset(self) -> None:
+        """Close the descriptor itself: the orderly way out would say goodbye (FIN) before the reset."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        os.close(self.connection.detach())
 
     def _client_left(self) -> bool:
         readable, _, _ = select.select([self.connection], [], [], 0)

@@ -105,8 +105,10 @@ class World:
             self.generation += 1
             self._build()
 
-    def keep_clock(self) -> None:
-        self.store.keep_setting("clock", self.clock.state())
+    def set_clock(self, clock: Clock) -> None:
+        """Takes over the other clock's time; everyone who holds ours sees it."""
+        self.store.keep_setting("clock", clock.state())
+        vars(self.clock).update(clock.state())
 
     def pause(self, seconds: float, *, generation: int) -> bool:
         """Wait without the lock. False: the world stopped or was reset meanwhile."""

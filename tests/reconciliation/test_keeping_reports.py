@@ -8,7 +8,7 @@ from reconciliation.queries import mismatches
 from reconciliation.services import filing
 from settld.artifacts.models import Artifact
 from settld.core.hashing import artifact_hash, canonical_hash
-from tests.reconciliation.conftest import NOW, PERIOD, TENANT
+from tests.reconciliation.books import NOW, PERIOD, TENANT
 
 HOUR = dt.timedelta(hours=1)
 

@@ -7,7 +7,7 @@ import pytest
 
 from settld.core import tenancy
 from settld.core.hashing import canonical_hash
-from tests.reconciliation.conftest import NOW, PERIOD, TENANT, Books, found
+from tests.reconciliation.books import NOW, PERIOD, TENANT, Books, found
 
 LATER = NOW + dt.timedelta(hours=1)
 

@@ -1,5 +1,6 @@
 """Faults on purpose: what the caller sees, and what really happened."""
 
+import socket
 import time
 
 import pytest
@@ -36,6 +37,14 @@ def test_a_call_without_an_answer(kind, happened, hasty, pay, stripe_sim):
     made = pay(key="k1")
     assert made.last_response.headers.get("Idempotent-Replayed") == ("true" if happened else None)
     assert [one["id"] for one in stripe_sim.transfers()] == [made.id]
+
+
+def test_a_reset_is_a_tcp_reset(payee, stripe_sim):
+    stripe_sim.fault("reset_before")
+    with socket.create_connection(("127.0.0.1", stripe_sim.port), timeout=5) as connection:
+        connection.sendall(b"POST /v1/transfers HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1)
 
 
 @pytest.mark.parametrize(("kind", "happened"), [("status_500_before", 0), ("status_500_after", 1)])

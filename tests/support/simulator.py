@@ -24,7 +24,7 @@ class ControlRefused(AssertionError):
 
 
 class Simulator:
-    """One simulator process. `start()` returns when it listens; it ends with the test run whatever happens."""
+    """One simulator process. `start()` returns when it listens; it never outlives the test run."""
 
     def __init__(self, *, data: Path, seed: int = 1, arguments: tuple[str, ...] = ()) -> None:
         self.data, self.seed, self.arguments = data, seed, arguments
@@ -32,16 +32,9 @@ class Simulator:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self, *, port: int = 0) -> "Simulator":
-        command = [
-            sys.executable,
-            "-m",
-            "settld.stripe_simulator",
-            "--port",
-            str(port),
-            "--data",
-            str(self.data),
-        ]
-        command += ["--seed", str(self.seed), "--until-stdin-closes", *self.arguments]
+        command = [sys.executable, "-m", "settld.stripe_simulator", "--port", str(port)]
+        command += ["--data", str(self.data), "--seed", str(self.seed), "--until-stdin-closes"]
+        command += self.arguments
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, cwd=PROJECT, stdin=pipe, stdout=pipe, text=True)
         assert self._process.stdout is not None
@@ -98,7 +91,7 @@ class Simulator:
         return dict(self.control(f"/_sim/accounts/{account_id}", state))
 
     def fault(self, kind: str, **rule: Any) -> None:
-        """Let the next matching call (POST unless said otherwise) go wrong once; `times=None`: all of them."""
+        """Let the next matching call (POST unless told otherwise) go wrong; `times=None`: all of them."""
         self.control("/_sim/faults", {"rules": [{"kind": kind, "method": "POST", "times": 1, **rule}]})
 
     def listen(self, url: str, secret: str, **more: Any) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 import json
 from typing import Any, ClassVar
 
-import pgtrigger
 from django.db import models
 
 from settld.core import ids
+from settld.core.triggers import append_only
 
 MOST_ID_CHARACTERS = 700
 
@@ -48,10 +48,7 @@ class Artifact(models.Model):
                 condition=models.Q(payout_key__isnull=False),
             ),
         ]
-        triggers: ClassVar = [
-            pgtrigger.Protect(name="artifact_rows", operation=pgtrigger.Update | pgtrigger.Delete),
-            pgtrigger.Protect(name="artifact_whole", operation=pgtrigger.Truncate, level=pgtrigger.Statement),
-        ]
+        triggers: ClassVar = append_only("artifact")
 
     def __str__(self) -> str:
         return self.artifact_id

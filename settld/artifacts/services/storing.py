@@ -63,7 +63,7 @@ def store_missing(*, tenant_id: str, documents: Sequence[Sealed], now: dt.dateti
     """
     if not documents:
         return set()
-    columns = [
+    columns: list[list[Any]] = [
         [document.row_id for document in documents],
         [document.artifact_id for document in documents],
         [document.artifact_type for document in documents],

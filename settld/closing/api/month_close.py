@@ -26,7 +26,7 @@ class MonthCloseView(OpsView):
 
     @openapi.describe(
         "Ask for a month's close",
-        description="202 with the request's event while the worker has it; 200 with the month once it is closed.",
+        description="202 with the event while a worker has it; 200 with the month once it is closed.",
         body=openapi.obj({"month": MONTH_IN, "basis": openapi.one_of(BASIS)}, optional=("basis",)),
         answers={
             202: openapi.obj({"event": shapes.EVENT}),

@@ -112,8 +112,8 @@ def _totals(statements: Any) -> list[dict[str, Any]]:
     rows = statements.order_by().values("currency", "party_role")
     rows = rows.annotate(
         statement_count=Count("pk"),
-        payout_cents=Sum("payout_cents"),
-        payable_cents=Sum(
+        owed=Sum("payout_cents"),
+        payable=Sum(
             "payout_cents", filter=Q(payout_cents__gt=0, party_role__in=documents.PAID_ROLES), default=0
         ),
     )
@@ -122,8 +122,8 @@ def _totals(statements: Any) -> list[dict[str, Any]]:
             "currency": row["currency"],
             "partyRole": row["party_role"],
             "statementCount": row["statement_count"],
-            "payoutCents": _exact(row["payout_cents"]),
-            "payableCents": _exact(row["payable_cents"]),
+            "payoutCents": _exact(row["owed"]),
+            "payableCents": _exact(row["payable"]),
         }
         for row in rows.order_by(*in_code_point_order("currency", "party_role"))
     ]

@@ -2,10 +2,10 @@
 
 from typing import Any, ClassVar
 
-import pgtrigger
 from django.db import models
 
 from settld.core import clock, ids
+from settld.core.triggers import append_only
 
 
 class MonthEvent(models.Model):
@@ -46,18 +46,13 @@ class MonthEvent(models.Model):
                 name="month_event_opens_stream",
             ),
         ]
-        triggers: ClassVar = [
-            pgtrigger.Protect(name="month_event_rows", operation=pgtrigger.Update | pgtrigger.Delete),
-            pgtrigger.Protect(
-                name="month_event_whole", operation=pgtrigger.Truncate, level=pgtrigger.Statement
-            ),
-        ]
+        triggers: ClassVar = append_only("month_event")
 
     def __str__(self) -> str:
         return f"{self.stream_id} {self.seq} {self.type}"
 
     def as_json(self) -> dict[str, Any]:
-        """Shape the event for the wire."""
+        """Shape the event for the wire; the same bytes whether it was just made or read back."""
         return {
             "v": 1,
             "id": self.event_id,
@@ -65,8 +60,8 @@ class MonthEvent(models.Model):
             "streamId": self.stream_id,
             "seq": self.seq,
             "at": clock.iso(self.at),
-            "actor": self.actor,
-            "payload": self.payload,
+            "actor": dict(sorted(self.actor.items())),
+            "payload": dict(sorted(self.payload.items())),
             "payloadHash": self.payload_hash,
             "prevChainHash": self.prev_chain_hash,
             "chainHash": self.chain_hash,

@@ -8,7 +8,8 @@ from settld.core import ids
 from settld.ledger.models import MonthClose
 
 _ENSURE = """
-INSERT INTO month_close (id, tenant_id, month, basis, status, request_pending, generation, created_at, updated_at)
+INSERT INTO month_close
+  (id, tenant_id, month, basis, status, request_pending, generation, created_at, updated_at)
 VALUES (%s, %s, %s, %s, 'OPEN', false, 1, %s, %s)
 ON CONFLICT (tenant_id, month, basis) DO NOTHING
 """

@@ -81,7 +81,8 @@ def consume(job: StripeEventConsumption) -> None:
         outcome, detail = consumer.handler(job.event)
         outcome = Outcome(outcome)
     except Exception as error:
-        connection.close_if_unusable_or_obsolete()
+        if connection.errors_occurred and not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()  # so that what happened can be written down
         fail(job, error=error, now=clock.now())
     else:
         finish(job, outcome=outcome, detail=detail, now=clock.now())

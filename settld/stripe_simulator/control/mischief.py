@@ -72,7 +72,7 @@ def flush(world: World, body: Json) -> Json:
 def read_deliveries(world: World, body: Json) -> Json:
     known(body, "event_id", "status", "limit")
     limit = str(body.get("limit", 1000))
-    if not limit.isdigit():
+    if not limit.isdigit() or len(limit) > 15:
         raise BadControl("limit must be a whole number")
     found = queue.listing(world, event_id=body.get("event_id"), status=body.get("status"), limit=int(limit))
     return {"deliveries": found}
@@ -102,6 +102,7 @@ def register_endpoint(world: World, body: Json) -> Json:
     url, secret = text(body, "url"), text(body, "secret")
     if not url or not secret:
         raise BadControl("url and secret are required")
+    webhook_endpoints.checked_url(url)
     audience = text(body, "audience", "all")
     if audience not in endpoints.AUDIENCES:
         raise BadControl(f"audience is one of {', '.join(endpoints.AUDIENCES)}")

@@ -1,5 +1,6 @@
 """What the simulator holds, its clock, its settings, its log; and forgetting it all."""
 
+import copy
 import dataclasses
 
 from settld.stripe_simulator.clock import parse_instant
@@ -10,6 +11,7 @@ from settld.stripe_simulator.wire import Json
 from settld.stripe_simulator.world import World
 
 KINDS = ("account", "transfer", "transfer_reversal", "balance_transaction", "event", "webhook_endpoint")
+LAST_SECOND = 253_402_300_799
 SIGNATURE_TIMES = ("real", "virtual")
 
 
@@ -52,16 +54,19 @@ def set_clock(world: World, body: Json) -> Json:
     signature_time = text(body, "signature_time")
     if signature_time is not None and signature_time not in SIGNATURE_TIMES:
         raise BadControl("signature_time is real or virtual")
+    changed = copy.copy(world.clock)
     if body.get("real"):
-        world.clock.follow_real_time()
+        changed.follow_real_time()
     if body.get("now") is not None:
-        world.clock.freeze(_instant(body["now"]))
+        changed.freeze(_instant(body["now"]))
     if body.get("advance_seconds") is not None:
-        world.clock.advance(integer(body, "advance_seconds"))
+        changed.advance(integer(body, "advance_seconds"))
     if signature_time is not None:
-        world.clock.signature_time = signature_time
-    world.keep_clock()
-    return world.clock.describe()
+        changed.signature_time = signature_time
+    if not 0 <= changed.now() <= LAST_SECOND:
+        raise BadControl("the clock goes from 1970 to 9999")
+    world.set_clock(changed)
+    return changed.describe()
 
 
 def _instant(value: object) -> int:
@@ -111,6 +116,6 @@ def read_log(world: World, body: Json) -> Json:
 
 def _number(body: Json, name: str, default: int) -> int:
     value = str(body.get(name, default))
-    if not value.isdigit():
+    if not value.isdigit() or len(value) > 15:
         raise BadControl(f"{name} must be a whole number")
     return int(value)

@@ -71,11 +71,10 @@ def _fill_in(body: Json, params: Params) -> None:
     request_capabilities(body, params.mapping("capabilities") or {})
     for name in ("business_profile", "settings"):
         merge(body[name], params.mapping(name) or {})
-    acceptance = params.mapping("tos_acceptance") or {}
-    merge(
-        body["tos_acceptance"],
-        {k: int(v) if k == "date" and v.isdigit() else v for k, v in acceptance.items()},
-    )
+    if (acceptance := params.mapping("tos_acceptance")) is not None:
+        terms = Params(acceptance, allowed=("date", "ip", "service_agreement", "user_agent"))
+        given = {name: terms.text(name) for name in ("ip", "user_agent") if terms.has(name)}
+        merge(body["tos_acceptance"], given | ({"date": terms.integer("date")} if terms.has("date") else {}))
     submit(body, params.form)
 
 

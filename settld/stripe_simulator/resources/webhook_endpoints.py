@@ -19,7 +19,7 @@ def create(world: World, call: Call) -> Json:
     params = Params(call.form, allowed=CREATE_PARAMS)
     body = make(
         world,
-        url=_url(params.required_text("url")),
+        url=checked_url(params.required_text("url")),
         enabled_events=_enabled_events(params),
         api_version=params.text("api_version"),
         audience="connect" if params.boolean("connect") else "platform",
@@ -71,7 +71,7 @@ def update(world: World, call: Call) -> Json:
     if params.has("enabled_events"):
         body["enabled_events"] = _enabled_events(params)
     if params.has("url"):
-        body["url"] = _url(params.required_text("url"))
+        body["url"] = checked_url(params.required_text("url"))
     if (disabled := params.boolean("disabled")) is not None:
         body["status"] = "disabled" if disabled else "enabled"
     world.store.replace(kind=KIND, body=body)
@@ -103,11 +103,14 @@ def _enabled_events(params: Params) -> list[str]:
     return names
 
 
-def _url(url: str) -> str:
+def checked_url(url: str) -> str:
     """Stripe's test mode takes http and https alike."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise StripeError(
-            "Invalid URL: a webhook URL begins with http:// or https://", code="url_invalid", param="url"
-        )
+    try:
+        parts = urlsplit(url)
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_good = False
+    if not is_good:
+        message = "Invalid URL: a webhook URL begins with http:// or https://"
+        raise StripeError(message, code="url_invalid", param="url")
     return url

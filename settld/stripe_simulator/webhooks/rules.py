@@ -3,6 +3,7 @@
 import fnmatch
 from dataclasses import asdict, dataclass
 
+from settld.stripe_simulator.checks import require_not_negative, require_types
 from settld.stripe_simulator.ids import fraction
 from settld.stripe_simulator.wire import Json
 
@@ -29,8 +30,10 @@ class DeliveryRule:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise ValueError(f"unknown webhook mode {self.mode!r}; one of {', '.join(MODES)}")
-        if self.window < 2 or self.copies < 1 or self.delay_ms < 0:
-            raise ValueError("window is at least 2, copies at least 1, delay_ms not negative")
+        require_types(self)
+        require_not_negative(self, "times", "delay_ms")
+        if self.window < 2 or self.copies < 1:
+            raise ValueError("window is at least 2, copies at least 1")
 
 
 class DeliveryRules:

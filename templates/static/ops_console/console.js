@@ -113,6 +113,11 @@
     toast("error", "No answer from the server. Sending the same form again is safe.");
   });
 
+  /* A page nobody looks at, or in which somebody marks text, does not update itself. */
+  document.addEventListener("htmx:beforeRequest", function (event) {
+    if (event.detail.elt.id === "live" && (document.hidden || String(window.getSelection()))) { event.preventDefault(); }
+  });
+
   /* Open details stay open and a step being read stays put while the page updates itself. */
   document.addEventListener("htmx:beforeSwap", function (event) {
     if (event.detail.target.id !== "live") { return; }

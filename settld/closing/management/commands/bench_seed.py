@@ -32,7 +32,7 @@ class Order:
 
 
 class Command(BaseCommand):
-    """manage.py bench_seed < {"tenantId", "period", "prefix", "count", "payoutCents", "partyRole", "items"?}"""
+    """manage.py bench_seed; stdin: {tenantId, period, prefix, count, payoutCents, partyRole, items?}."""
 
     help = __doc__
 
@@ -48,7 +48,7 @@ class Command(BaseCommand):
 
 
 def seed(order: Order, *, now: dt.datetime) -> dict[str, int]:
-    """Make the tenant, close each period and leave its statements CLOSED; gives how many are new by period."""
+    """Make the tenant, close each period, leave its statements CLOSED; gives how many are new by period."""
     tenants.ensure(tenant_id=order.tenant_id, source="bench_seed", now=now)
     seeded = {}
     with tenancy.tenant_scope(order.tenant_id):
@@ -57,9 +57,9 @@ def seed(order: Order, *, now: dt.datetime) -> dict[str, int]:
                 tenant_id=order.tenant_id, period=period, party_ids=party_ids, content=order.content,
                 actor=ACTOR, now=now,
             )  # fmt: skip
-            month = {"tenant_id": order.tenant_id, "month": period, "basis": order.content.basis}
-            months.request_close(**month, actor=ACTOR, now=now)
-            close.close_month(**month, now=clock.now())
+            basis = order.content.basis
+            months.request_close(tenant_id=order.tenant_id, month=period, basis=basis, actor=ACTOR, now=now)
+            close.close_month(tenant_id=order.tenant_id, month=period, basis=basis, now=clock.now())
     return seeded
 
 

@@ -1,0 +1,58 @@
+"""The demo is made through the public API, quickly, and only once."""
+
+import json
+import time
+
+import pytest
+
+from tests.journeys.conftest import eventually
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+STATES = ("initiated", "submitted", "confirmed", "failed", "cancelled", "reversed")
+
+
+def test_the_demo_shows_every_state_and_a_second_run_changes_nothing(running, caller):
+    started_at = time.monotonic()
+    first = running.manage("demo", "--lively")
+    seconds = time.monotonic() - started_at
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert seconds < 60, first.stdout  # 25 on two quiet cores; a test machine is neither
+
+    atlas, birch = caller("tenant_atlas"), caller("tenant_birch")
+    for state in STATES:
+        assert _total(atlas, state), state
+    assert {attempt["status"] for attempt in _dispatches(atlas)} >= {"in_doubt", "indeterminate", "rejected"}
+    settled = eventually(lambda: _total(birch, "submitted", "stripe_sim"), lambda total: total == 0)
+    assert settled == 0
+    demo = json.loads((running.home.root / "demo.json").read_text())
+    assert [login["role"] for login in demo["logins"]] == ["owner", "finance", "viewer"]
+    atlas("GET", "/ops/api-keys", x_proxy_api_key=demo["tenants"][0]["apiKey"])
+
+    before = _head(atlas), _head(birch)
+    second = running.manage("demo", "--lively")
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "there already" in second.stdout
+    assert (_head(atlas), _head(birch)) == before
+    assert json.loads((running.home.root / "demo.json").read_text()) == demo
+
+
+def _total(call, state, *providers):
+    paths = [
+        f"/ops/money-rails/{provider}/operations?state={state}&limit=1"
+        for provider in providers or ("stub_default", "stripe_sim")
+    ]
+    return sum(call("GET", path).json["total"] for path in paths)
+
+
+def _dispatches(call):
+    from tests.journeys.conftest import operation_path
+
+    found = call("GET", "/ops/money-rails/stripe_sim/operations?state=initiated").json["operations"]
+    answers = [call("GET", operation_path(operation)).json["dispatch"] for operation in found]
+    return [answer for answer in answers if answer]
+
+
+def _head(call):
+    """What people and the demo did; the provider's own news goes on."""
+    audit = call("GET", "/ops/audit?limit=1000").json["audit"]
+    return [row["id"] for row in audit if row["actorPrincipalId"].startswith("ops_token:")]

@@ -1,0 +1,115 @@
+"""GET /console/statements; GET, POST /console/statements/{period}/{partyId}/enqueue"""
+
+import re
+
+from moneyrails.models import Operation
+from tests.ops_console.test_payout_acts import form_of
+from tests.ops_console.world import PERIOD, count_rows
+
+
+def test_statements_show_what_became_of_them(world, approver):
+    world.payout("paid", state="confirmed")
+    world.statement("waiting")
+    world.statement("nothing", cents=0)
+    world.statement("customer", partyRole="customer")
+
+    page = approver.get("/console/statements", {"period": PERIOD}).content.decode()
+
+    assert re.findall(r'<th scope="row">([^<]+)</th>', page) == ["customer", "nothing", "paid", "waiting"]
+    assert page.count("Nothing due") == 2
+    assert "4 statements, 2 payable, 200.00 USD; 1 payout" in page
+    assert "Enqueue…" not in page
+
+
+def test_the_newest_closed_month_is_shown_first(world, approver):
+    world.statement("older", period="2026-01")
+    world.statement("newer", period="2026-02")
+
+    page = approver.get("/console/statements").content.decode()
+
+    assert "newer" in page
+    assert "older" not in page
+
+
+def test_a_payout_is_enqueued_in_two_steps(world, finance):
+    world.statement("p1", cents=12_345)
+    address = f"/console/statements/{PERIOD}/p1/enqueue"
+
+    assert f'href="{address}"' in finance.get("/console/statements").content.decode()
+    form = form_of(finance, address) | {"provider": "stub_default"}
+    answer = finance.post(address, form)
+
+    assert answer.status_code == 303
+    assert answer["location"].startswith("/console/payouts/stub_default/mop_tenant_a:party:p1:")
+    assert b"123.45 USD" in finance.get(answer["location"]).content
+
+
+def test_the_same_form_twice_is_one_payout(world, finance):
+    world.statement("p1")
+    address = f"/console/statements/{PERIOD}/p1/enqueue"
+    form = form_of(finance, address) | {"provider": "stub_default"}
+
+    first, again = finance.post(address, form), finance.post(address, form)
+
+    assert first["location"] == again["location"]
+    assert count_rows(Operation, "tenant_a") == 1
+
+
+def test_a_gate_that_refuses_is_said_in_the_form(world, finance):
+    world.statement("p1", cents=10_000)
+    world.controls(maxPayoutAmountCents=5_000)
+    address = f"/console/statements/{PERIOD}/p1/enqueue"
+
+    answer = finance.post(address, form_of(finance, address) | {"provider": "stub_default"})
+
+    assert answer.status_code == 409
+    assert b"PAYOUT_AMOUNT_LIMIT_EXCEEDED" in answer.content
+    assert b"maxPayoutAmountCents" in answer.content
+    assert count_rows(Operation, "tenant_a") == 0
+
+
+def test_an_unknown_provider_is_said_beside_the_field(world, finance):
+    world.statement("p1")
+    address = f"/console/statements/{PERIOD}/p1/enqueue"
+
+    answer = finance.post(address, form_of(finance, address) | {"provider": "elsewhere"})
+
+    assert answer.status_code == 422
+    assert b"Choose one of the list." in answer.content
+
+
+def test_a_statement_that_is_not_there_is_a_page(world, finance):
+    assert finance.get(f"/console/statements/{PERIOD}/nobody/enqueue").status_code == 404
+    assert finance.get("/console/statements/2026-13/p1/enqueue").status_code == 404
+
+
+def test_pages_walk_over_every_statement(world, approver, monkeypatch):
+    monkeypatch.setattr("ops_console.statements.listing.ROWS", 2)
+    for party in ("a", "B", "c", "d", "é"):
+        world.statement(party)
+
+    seen, address = [], f"/console/statements?period={PERIOD}"
+    while address:
+        page = approver.get(address).content.decode()
+        seen += re.findall(r'<th scope="row">([^<]+)</th>', page)
+        found = re.search(r'rel="next" href="([^"]+)"', page)
+        address = found.group(1).replace("&amp;", "&") if found else ""
+
+    assert seen == ["B", "a", "c", "d", "é"]
+
+
+def test_queries_do_not_grow_with_the_statements(world, approver):
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    world.payout("p0")
+    approver.get("/console/statements")
+    with CaptureQueriesContext(connection) as few:
+        approver.get("/console/statements")
+    for index in range(1, 8):
+        world.payout(f"p{index}")
+
+    with CaptureQueriesContext(connection) as many:
+        approver.get("/console/statements")
+
+    assert len(many) == len(few) <= 14
