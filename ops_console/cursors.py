@@ -53,7 +53,8 @@ class Slice(Generic[RowType]):
 def slice_of(rows: QuerySet[RowType], *, by: str, place: Cursor | None, size: int = 0) -> Slice[RowType]:
     """Read one page of a queryset sorted by (`by`, id); one query, whatever the depth.
 
-    `by` names a column of instants that is never null; a size of 0 is the usual one. The row beyond the page tells whether there is more.
+    `by` names a column of instants that is never null; a size of 0 is the usual one. The row beyond
+    the page tells whether there is more.
     """
     is_backward = place is not None and place.is_backward
     size = size or ROWS

@@ -158,7 +158,7 @@ class CancelOperation(OpsView):
     def post(self, request: OpsRequest, provider_id: str, operation_id: str) -> HttpResponse:
         providers.by_path(provider_id)
         Body(request.body_json).text("reasonCode", most=200)
-        return self._post(request, provider_id, operation_id)
+        return self._post(request, provider_id=provider_id, operation_id=operation_id)
 
     @idempotent
     def _post(self, request: OpsRequest, provider_id: str, operation_id: str) -> HttpResponse:

@@ -41,7 +41,7 @@ class EnqueuePayout(OpsView):
         body = Body(request.body_json)
         body.text("counterpartyRef")
         body.text("moneyRailProviderId", most=200)
-        return self._post(request, party_id, period)
+        return self._post(request, party_id=party_id, period=period)
 
     @idempotent
     def _post(self, request: OpsRequest, party_id: str, period: str) -> HttpResponse:

@@ -1,8 +1,9 @@
 """The one statement that compares instructions with operations.
 
 One statement is one snapshot, so summary and rows always speak of the same moment. The pairs are
-kept narrow (ids, amounts, flags) because PostgreSQL reads them several times; texts are fetched for
-differing rows only. What agrees never leaves the database.
+kept narrow (ids, amounts, flags) because PostgreSQL reads them several times; texts are looked up by
+primary key, for differing rows only (LATERAL with OFFSET 0 keeps it that way). What agrees never
+leaves the database.
 """
 
 from typing import Final
@@ -32,13 +33,16 @@ consumed AS (
   SELECT payout_key FROM payout_outcome
   WHERE tenant_id = %(tenant_id)s AND period = %(period)s AND kind = 'offset'
 ),
-superseded AS (
+stated AS MATERIALIZED (
   SELECT tenant_id || ':party:' || party_id || ':period:' || period || ':statement:' || statement_hash
-           AS payout_key
+           AS payout_key,
+         bool_and(superseded_at IS NOT NULL) AS is_superseded
   FROM party_statement
   WHERE tenant_id = %(tenant_id)s AND period = %(period)s
   GROUP BY 1
-  HAVING bool_and(superseded_at IS NOT NULL)
+),
+superseded AS (
+  SELECT payout_key FROM stated WHERE is_superseded
 ),
 pair AS MATERIALIZED (
   SELECT expected.id AS instruction_id, actual.id AS operation_id, actual.state,
@@ -60,29 +64,39 @@ difference (category, operation_id, artifact_id, detail) AS (
     'operationId', 'mop_' || document.payout_key, 'payoutKey', document.payout_key,
     'amountCents', document.amount_cents, 'currency', document.currency,
     'partyId', document.body::jsonb -> 'partyId', 'artifactId', document.artifact_id)
-  FROM pair JOIN artifact AS document ON document.id = pair.instruction_id
+  FROM pair CROSS JOIN LATERAL (
+    SELECT * FROM artifact AS found WHERE found.id = pair.instruction_id OFFSET 0
+  ) AS document
   WHERE pair.operation_id IS NULL AND NOT pair.is_consumed
 
   UNION ALL
   SELECT 'amountMismatches', operation.operation_id, '', json_build_object(
     'operationId', operation.operation_id, 'payoutKey', operation.payout_key,
     'expectedAmountCents', pair.expected_cents, 'actualAmountCents', operation.amount_cents)
-  FROM pair JOIN money_rail_operation AS operation ON operation.id = pair.operation_id
+  FROM pair CROSS JOIN LATERAL (
+    SELECT * FROM money_rail_operation AS found WHERE found.id = pair.operation_id OFFSET 0
+  ) AS operation
   WHERE pair.amount_differs
 
   UNION ALL
   SELECT 'currencyMismatches', operation.operation_id, '', json_build_object(
     'operationId', operation.operation_id, 'payoutKey', operation.payout_key,
     'expectedCurrency', document.currency, 'actualCurrency', operation.currency)
-  FROM pair JOIN money_rail_operation AS operation ON operation.id = pair.operation_id
-    JOIN artifact AS document ON document.id = pair.instruction_id
+  FROM pair CROSS JOIN LATERAL (
+    SELECT * FROM money_rail_operation AS found WHERE found.id = pair.operation_id OFFSET 0
+  ) AS operation
+  CROSS JOIN LATERAL (
+    SELECT * FROM artifact AS found WHERE found.id = pair.instruction_id OFFSET 0
+  ) AS document
   WHERE pair.currency_differs
 
   UNION ALL
   SELECT 'terminalFailures', operation.operation_id, '', json_build_object(
     'operationId', operation.operation_id, 'payoutKey', operation.payout_key,
     'state', operation.state, 'reasonCode', NULLIF(operation.reason_code, ''))
-  FROM pair JOIN money_rail_operation AS operation ON operation.id = pair.operation_id
+  FROM pair CROSS JOIN LATERAL (
+    SELECT * FROM money_rail_operation AS found WHERE found.id = pair.operation_id OFFSET 0
+  ) AS operation
   WHERE pair.instruction_id IS NOT NULL AND pair.state IN ('failed', 'reversed')
 
   UNION ALL
@@ -90,7 +104,9 @@ difference (category, operation_id, artifact_id, detail) AS (
     'operationId', operation.operation_id, 'payoutKey', operation.payout_key,
     'amountCents', operation.amount_cents, 'currency', operation.currency,
     'state', operation.state, 'reasonCode', NULLIF(operation.reason_code, ''))
-  FROM pair JOIN money_rail_operation AS operation ON operation.id = pair.operation_id
+  FROM pair CROSS JOIN LATERAL (
+    SELECT * FROM money_rail_operation AS found WHERE found.id = pair.operation_id OFFSET 0
+  ) AS operation
   WHERE pair.instruction_id IS NULL
 
   UNION ALL
@@ -107,12 +123,13 @@ difference (category, operation_id, artifact_id, detail) AS (
     'operationId', operation.operation_id, 'payoutKey', operation.payout_key,
     'attempt', attempt.attempt,
     'since', to_char(attempt.first_sent_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
-  FROM dispatch_attempt AS attempt
-    JOIN money_rail_operation AS operation ON operation.id = attempt.operation_id
-  WHERE attempt.tenant_id = %(tenant_id)s AND operation.tenant_id = %(tenant_id)s
+  FROM dispatch_attempt AS attempt CROSS JOIN LATERAL (
+    SELECT * FROM money_rail_operation AS found WHERE found.id = attempt.operation_id OFFSET 0
+  ) AS operation
+  WHERE attempt.tenant_id = %(tenant_id)s
+    AND attempt.status IN ('dispatching', 'in_doubt', 'indeterminate')
     AND attempt.first_sent_at < %(doubtful_before)s
-    AND (attempt.status IN ('in_doubt', 'indeterminate')
-         OR (attempt.status = 'dispatching' AND attempt.lease_expires_at < %(now)s))
+    AND (attempt.status <> 'dispatching' OR attempt.lease_expires_at < %(now)s)
     AND operation.direction = 'payout' AND operation.period = %(period)s
     AND operation.provider_id = %(provider_id)s
 
@@ -120,18 +137,12 @@ difference (category, operation_id, artifact_id, detail) AS (
   SELECT 'unreferencedMovements', operation.operation_id, '', json_build_object(
     'operationId', operation.operation_id, 'providerRef', NULLIF(movement.provider_ref, ''),
     'amountCents', movement.amount_cents)
-  FROM movement AS movement
+  FROM movement
     JOIN money_rail_operation AS operation ON operation.id = movement.operation_id
+    LEFT JOIN stated ON stated.payout_key = movement.reference_id
   WHERE movement.tenant_id = %(tenant_id)s AND operation.tenant_id = %(tenant_id)s
     AND operation.direction = 'payout' AND operation.period = %(period)s
-    AND operation.provider_id = %(provider_id)s
-    AND NOT EXISTS (
-      SELECT FROM party_statement AS paid
-      WHERE paid.tenant_id = %(tenant_id)s AND paid.party_id = operation.party_id
-        AND paid.period = operation.period AND paid.statement_hash = operation.statement_hash
-        AND movement.reference_id = paid.tenant_id || ':party:' || paid.party_id || ':period:' || paid.period
-          || ':statement:' || paid.statement_hash
-    )
+    AND operation.provider_id = %(provider_id)s AND stated.payout_key IS NULL
 ),
 total AS (
   SELECT

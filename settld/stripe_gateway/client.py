@@ -31,7 +31,7 @@ def is_configured() -> bool:
 
 
 def is_live() -> bool:
-    """Tell whether the key moves real money; no key, and any other key, is not live."""
+    """Tell whether the key moves real money; any other key does not."""
     return str(settings.STRIPE.secret_key).startswith(("sk_live_", "rk_live_"))
 
 

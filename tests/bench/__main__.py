@@ -26,7 +26,7 @@ def main() -> int:
     options = _options()
     started = time.monotonic()
     workers = min(4, cores())
-    with world.running(workers=workers) as here:
+    with world.running(workers=workers) as here, here.logged():
         with here.product() as here.product_port, here.floor() as here.floor_port:
             _say(started, f"servers are up: {workers} workers each")
             spread, hot = scenarios.pools(here, spread=options.statements, hot=options.statements // 2)

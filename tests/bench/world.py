@@ -64,6 +64,16 @@ class World:
         return done.stdout
 
     @contextlib.contextmanager
+    def logged(self) -> Iterator[None]:
+        """Show what the servers said last when the run breaks off."""
+        try:
+            yield
+        except Exception:
+            for log in sorted(self.home.logs.glob("*.log")):
+                print(f"--- {log.name}\n{tail(log, lines=30)}", flush=True)
+            raise
+
+    @contextlib.contextmanager
     def product(self, *, workers: int | None = None, **extra: str) -> Iterator[int]:
         """Serve the product as `make run` does; yields its port."""
         command = commands.web(host="127.0.0.1", port=0, workers=workers or self.workers)

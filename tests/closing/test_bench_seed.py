@@ -56,7 +56,9 @@ def test_it_refuses_in_production(db, monkeypatch, settings):
     assert parties() == []
 
 
-@pytest.mark.parametrize("fault", [{"count": -1}, {"count": True}, {"payoutCents": 1.5}, {"period": "2026-13"}, {"prefix": ""}])
+@pytest.mark.parametrize(
+    "fault", [{"count": -1}, {"count": True}, {"payoutCents": 1.5}, {"period": "2026-13"}, {"prefix": ""}]
+)
 def test_a_faulty_order_is_refused(db, monkeypatch, fault):
     with pytest.raises(CommandError):
         seed(monkeypatch, **fault)

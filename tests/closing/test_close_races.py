@@ -74,7 +74,8 @@ def test_a_put_beside_a_close_never_leaves_an_open_statement_in_a_closed_month(l
     with tenancy.tenant_scope("tenant_a"):
         request()
     at_once(
-        lambda: put("early"), lambda: close.close_month(**MONTH, now=clock.now()), lambda: put("late", 7 + turn)
+        lambda: put("early"),
+        lambda: close.close_month(**MONTH, now=clock.now()), lambda: put("late", 7 + turn)
     )  # fmt: skip
     with tenancy.tenant_scope("tenant_a"):
         assert MonthClose.objects.get().status == "CLOSED"

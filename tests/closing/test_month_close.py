@@ -23,7 +23,9 @@ NOW = dt.datetime(2026, 2, 1, 8, 30, tzinfo=dt.UTC)
 def instructions():
     with tenancy.tenant_scope("tenant_a"):
         return list(
-            Artifact.objects.filter(tenant_id="tenant_a", artifact_type="PayoutInstruction.v1").order_by("artifact_id")
+            Artifact.objects.filter(tenant_id="tenant_a", artifact_type="PayoutInstruction.v1").order_by(
+                "artifact_id"
+            )
         )
 
 
@@ -32,7 +34,10 @@ class TestRequest:
         answer = books.api.post("/ops/month-close", {"month": "2026-01"})
         event = body(answer)["event"]
         assert answer.status_code == 202
-        assert (event["type"], event["streamId"]) == ("MONTH_CLOSE_REQUESTED", "month_close_2026-01_settledAt")
+        assert (event["type"], event["streamId"]) == (
+            "MONTH_CLOSE_REQUESTED",
+            "month_close_2026-01_settledAt",
+        )
         assert event["payload"] == {
             "tenantId": "tenant_a", "month": "2026-01", "basis": "settledAt", "requestedAt": event["at"],
         }  # fmt: skip
@@ -60,7 +65,9 @@ class TestRequest:
         again = books.api.post("/ops/month-close", {"month": "2026-01"})
         assert (again.status_code, body(again)["monthClose"]) == (200, books.month())
 
-    @pytest.mark.parametrize("sent", [{}, {"month": "2026-13"}, {"month": 202601}, {"month": "2026-01", "basis": "x"}])
+    @pytest.mark.parametrize(
+        "sent", [{}, {"month": "2026-13"}, {"month": 202601}, {"month": "2026-01", "basis": "x"}]
+    )
     def test_a_faulty_body_is_400(self, books, sent):
         assert refusal(books.api.post("/ops/month-close", sent)) == (400, "SCHEMA_INVALID")
 
@@ -80,11 +87,16 @@ class TestRequest:
 
 class TestClose:
     def test_statements_are_frozen_and_each_payable_one_has_its_instruction(self, books):
-        for number, (role, cents) in enumerate([("operator", 500), ("subcontractor", 7), ("operator", -3), ("customer", 9)]):
+        for number, (role, cents) in enumerate(
+            [("operator", 500), ("subcontractor", 7), ("operator", -3), ("customer", 9)]
+        ):
             books.put(f"p{number}", partyRole=role, payoutCents=cents)
         books.close()
         assert {books.statement(f"p{number}")["status"] for number in range(4)} == {"CLOSED"}
-        assert sorted((row.amount_cents, row.currency) for row in instructions()) == [(7, "USD"), (500, "USD")]
+        assert sorted((row.amount_cents, row.currency) for row in instructions()) == [
+            (7, "USD"),
+            (500, "USD"),
+        ]
         assert books.month()["status"] == "CLOSED"
         assert len(books.audits("MONTH_CLOSED")) == 1
 
@@ -129,8 +141,20 @@ class TestClose:
         assert artifact["artifactId"] == answer["monthClose"]["statementArtifactId"]
         assert artifact["statementCount"] == 3
         assert artifact["totals"] == [
-            {"currency": "EUR", "partyRole": "customer", "statementCount": 1, "payoutCents": 9, "payableCents": 0},
-            {"currency": "USD", "partyRole": "operator", "statementCount": 2, "payoutCents": 480, "payableCents": 500},
+            {
+                "currency": "EUR",
+                "partyRole": "customer",
+                "statementCount": 1,
+                "payoutCents": 9,
+                "payableCents": 0,
+            },
+            {
+                "currency": "USD",
+                "partyRole": "operator",
+                "statementCount": 2,
+                "payoutCents": 480,
+                "payableCents": 500,
+            },
         ]
 
     def test_totals_beyond_what_json_numbers_keep_do_not_stop_the_close(self, books):
@@ -142,7 +166,9 @@ class TestClose:
 
     def test_an_empty_month_closes(self, books):
         books.close()
-        assert body(books.api.get("/ops/month-close?month=2026-01"))["statementArtifact"]["statementCount"] == 0
+        assert (
+            body(books.api.get("/ops/month-close?month=2026-01"))["statementArtifact"]["statementCount"] == 0
+        )
 
     def test_the_stream_is_chained_and_signed(self, books):
         books.close()
@@ -153,7 +179,8 @@ class TestClose:
             types = list(MonthEvent.objects.order_by("seq").values_list("type", flat=True))
         assert (verdict.ok, verdict.event_count) == (True, 5)
         assert types == [
-            "MONTH_CLOSE_REQUESTED", "MONTH_CLOSED", "MONTH_CLOSE_REOPENED", "MONTH_CLOSE_REQUESTED", "MONTH_CLOSED",
+            "MONTH_CLOSE_REQUESTED", "MONTH_CLOSED", "MONTH_CLOSE_REOPENED",
+            "MONTH_CLOSE_REQUESTED", "MONTH_CLOSED",
         ]  # fmt: skip
 
     def test_nothing_is_left_behind_by_a_close_that_breaks_and_the_month_says_why(self, books, monkeypatch):

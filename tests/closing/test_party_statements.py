@@ -25,7 +25,9 @@ BODY = {
 def instructions(tenant_id="tenant_a"):
     with tenancy.tenant_scope(tenant_id):
         return list(
-            Artifact.objects.filter(tenant_id=tenant_id, artifact_type="PayoutInstruction.v1").order_by("payout_key")
+            Artifact.objects.filter(tenant_id=tenant_id, artifact_type="PayoutInstruction.v1").order_by(
+                "payout_key"
+            )
         )
 
 
@@ -39,7 +41,11 @@ class TestContent:
         assert statement["payoutKey"] == f"tenant_a:party:pty_1:period:2026-01:statement:{expected}"
 
     def test_what_was_put_is_what_get_gives(self, books):
-        put = body(books.put(payableAfter="2026-02-10T02:00:00+02:00", references=[{"type": "receipt", "id": "r1", "x": 1}]))
+        put = body(
+            books.put(
+                payableAfter="2026-02-10T02:00:00+02:00", references=[{"type": "receipt", "id": "r1", "x": 1}]
+            )
+        )
         got = body(books.api.get("/ops/party-statements/pty_1/2026-01"))
         assert got == put
         assert got["artifact"]["payableAfter"] == "2026-02-10T00:00:00.000Z"
@@ -47,7 +53,13 @@ class TestContent:
 
     @pytest.mark.parametrize(
         ("role", "cents", "payable"),
-        [("operator", 1, 1), ("subcontractor", 5, 5), ("operator", 0, 0), ("operator", -5, 0), ("customer", 5, 0)],
+        [
+            ("operator", 1, 1),
+            ("subcontractor", 5, 5),
+            ("operator", 0, 0),
+            ("operator", -5, 0),
+            ("customer", 5, 0),
+        ],
     )
     def test_payable_is_positive_pay_of_a_paid_role(self, books, role, cents, payable):
         assert body(books.put(partyRole=role, payoutCents=cents))["statement"]["payableCents"] == payable
@@ -157,7 +169,10 @@ class TestLists:
         assert listed("period=2026-01&partyId=b") == ["b"]
         assert listed("period=2026-01&status=OPEN") == []
         assert listed("period=2026-02&status=OPEN") == ["z"]
-        assert refusal(books.api.get("/ops/party-statements?period=2026-01&status=x")) == (400, "SCHEMA_INVALID")
+        assert refusal(books.api.get("/ops/party-statements?period=2026-01&status=x")) == (
+            400,
+            "SCHEMA_INVALID",
+        )
 
     def test_another_tenants_statements_are_not_there(self, books):
         books.put()

@@ -81,7 +81,7 @@ def test_it_comes_up_from_nothing_and_ctrl_c_leaves_nothing_running():
     with scratch_home() as home, launcher(home, port := free_port()) as (process, log):
         text = wait_ready(process, log, seconds=180)
         assert status_of(port, "/healthz") == 200
-        assert "failed" not in text, text
+        assert "demo | failed" not in text, text
         started = family(process)
         assert len(started) >= 6
 

@@ -118,10 +118,10 @@ def test_a_fault_of_ours_is_a_page_with_the_request_id(finance, monkeypatch):
 
 
 def test_names_of_parties_are_escaped(world, finance):
-    operation = world.payout("<b>bold</b>")
+    operation = world.payout("<b>bold")
 
     for path in ("/console/payouts", page_of(operation), "/console/statements"):
-        assert b"<b>bold</b>" not in finance.get(path).content
+        assert b"<b>bold" not in finance.get(path).content
 
 
 @pytest.mark.parametrize("controls", [{"payoutKillSwitch": True}])

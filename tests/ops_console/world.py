@@ -4,7 +4,9 @@ import dataclasses
 from typing import Any
 from urllib.parse import quote
 
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from settld.closing.services import worker
 from settld.core import clock, tenancy
@@ -104,6 +106,14 @@ def login(user: User) -> Client:
     client = Client(raise_request_exception=False)
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     return client
+
+
+def queries_of(client: Client, address: str) -> int:
+    """Count the queries of one page, without the scope that a test's own transaction has to announce."""
+    client.get(address)
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(address).status_code == 200
+    return sum("set_config" not in query["sql"] for query in captured.captured_queries)
 
 
 def page_of(operation: dict[str, Any]) -> str:

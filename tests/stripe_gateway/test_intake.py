@@ -182,6 +182,13 @@ def test_an_event_of_the_other_mode_is_answered_and_dropped(register, deliver, s
     assert guardrail._value.get() == before + 1
 
 
+def test_without_a_key_there_is_no_mode_to_differ_from(register, deliver, stripe_config):
+    register()
+    stripe_config(secret_key="")
+    deliver(event_body(livemode=True))
+    assert StripeEvent.objects.get().livemode is True
+
+
 def test_a_type_that_nobody_wants_is_answered_and_dropped(register, deliver):
     register("rails", "transfer.created")
     assert deliver(event_body(type="customer.created")).json() == {"ok": True}

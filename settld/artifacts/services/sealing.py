@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from settld.core import canonical_json, ids, money
@@ -52,7 +53,7 @@ def seal(draft: Draft) -> Sealed:
     at the close of a month with many statements this is where the time goes.
     """
     members = {
-        canonical_json.dumps(name): canonical_json.dumps(value)
+        _written(name): _written(value) if isinstance(value, str) else canonical_json.dumps(value)
         for name, value in draft.body.items()
         if name not in _UNHASHED
     }
@@ -75,6 +76,12 @@ def seal(draft: Draft) -> Sealed:
         signature_key_id=signature.key_id,
         signature_base64=signature.signature_base64,
     )
+
+
+@lru_cache(maxsize=4096)
+def _written(text: str) -> bytes:
+    """Write a text; the names of members and many of their values come again in document after document."""
+    return canonical_json.dumps(text)
 
 
 def _joined(members: dict[bytes, bytes]) -> bytes:

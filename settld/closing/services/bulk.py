@@ -1,8 +1,11 @@
 """Adding many statements of one month at once."""
 
 import datetime as dt
+import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
+
+from django.db import connection
 
 from settld.artifacts import services as artifacts
 from settld.audit import services as audit
@@ -15,6 +18,16 @@ from settld.ledger.models import MonthClose
 from settld.ledger.services import months
 
 CHUNK = 2000
+_INSERT = """
+INSERT INTO party_statement (id, party_id, statement_hash, artifact_id, artifact_hash, tenant_id, period,
+  party_role, currency, generation, basis, status, source, payout_cents, payable_after, "references",
+  closed_at, created_at, updated_at)
+SELECT given.id, given.party_id, given.statement_hash, given.artifact_id, given.statement_hash, %s, %s,
+  %s, %s, %s, %s, %s, %s, %s, %s::timestamptz, %s::jsonb, %s::timestamptz, %s, %s
+FROM json_to_recordset(%s::json) AS given(id uuid, party_id text, statement_hash text, artifact_id text)
+ON CONFLICT DO NOTHING
+RETURNING party_id
+"""
 
 
 def add_missing(
@@ -50,31 +63,53 @@ def add_missing(
 
 
 def _add(*, month: MonthClose, party_ids: list[str], content: StatementContent, now: dt.datetime) -> int:
-    place = {"tenant_id": month.tenant_id, "period": month.month, "superseded_at": None}
-    taken = PartyStatement.objects.filter(
-        **place, party_role=content.party_role, currency=content.currency, party_id__in=party_ids
-    )
-    known = set(taken.values_list("party_id", flat=True))
-    rows, documents = [], []
+    drafted = []
     for party_id in party_ids:
-        if party_id in known:
-            continue
         sealed = seal_statement(
             tenant_id=month.tenant_id, party_id=party_id, period=month.month, content=content
         )
-        documents.append(sealed)
-        rows.append(new_row(party_id=party_id, month=month, content=content, sealed=sealed, now=now))
-    artifacts.store_missing(tenant_id=month.tenant_id, documents=documents, now=now)
-    PartyStatement.objects.bulk_create(rows)
-    if month.is_closed and rows:
+        drafted.append(
+            (new_row(party_id=party_id, month=month, content=content, sealed=sealed, now=now), sealed)
+        )
+    added = _insert([row for row, _ in drafted], content=content, month=month, now=now)
+    new = [(row, sealed) for row, sealed in drafted if row.party_id in added]
+    artifacts.store_missing(tenant_id=month.tenant_id, documents=[sealed for _, sealed in new], now=now)
+    if month.is_closed and new:
         instructions.write_missing(
             tenant_id=month.tenant_id,
-            subjects=rows,
+            subjects=[row for row, _ in new],
             proof=instructions.proof_now(month),
             generated_at=now,
             now=now,
         )
-    return len(rows)
+    return len(new)
+
+
+def _insert(
+    rows: list[PartyStatement], *, content: StatementContent, month: MonthClose, now: dt.datetime
+) -> set[str]:
+    """Insert rows of one content in one statement; gives the parties that had none before."""
+    varying = [
+        {
+            "id": str(row.id),
+            "party_id": row.party_id,
+            "statement_hash": row.statement_hash,
+            "artifact_id": row.artifact_id,
+        }
+        for row in rows
+    ]
+    first = rows[0]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _INSERT,
+            [
+                month.tenant_id, month.month, content.party_role, content.currency, month.generation,
+                content.basis, first.status, first.source, content.payout_cents, content.payable_after,
+                json.dumps(content.references), first.closed_at, now, now,
+                json.dumps(varying, ensure_ascii=False),
+            ],
+        )  # fmt: skip
+        return {row[0] for row in cursor.fetchall()}
 
 
 def _chunks(party_ids: Iterator[str]) -> Iterator[list[str]]:

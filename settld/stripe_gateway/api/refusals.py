@@ -9,6 +9,7 @@ from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from settld.core.errors import Refusal, Unavailable
+from settld.stripe_gateway.metrics import DELIVERIES
 
 log = structlog.get_logger(__name__)
 P = ParamSpec("P")
@@ -52,7 +53,8 @@ def renders_refusals(view: View[P]) -> View[P]:
 
 
 def render(refusal: Refusal) -> JsonResponse:
-    """Answer with a refusal; details always carry its code."""
+    """Answer with a refusal, counted; details always carry its code."""
+    DELIVERIES.labels(result=refusal.code).inc()
     details = {"code": refusal.code} | (refusal.details if isinstance(refusal.details, dict) else {})
     body = {"error": refusal.message, "code": refusal.code, "details": details}
     return JsonResponse(body, status=refusal.status, headers=refusal.headers)

@@ -26,7 +26,7 @@ def stripe_webhook(request: HttpRequest) -> HttpResponse:
         trust=inbox.Trust(
             secrets=stripe.webhook_secrets,
             tolerance_seconds=stripe.webhook_tolerance_seconds,
-            is_live=client.is_live(),
+            is_live=client.is_live() if client.is_configured() else None,
             api_version=stripe.pinned_api_version,
         ),
         now=clock.now(),

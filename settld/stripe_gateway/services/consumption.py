@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import structlog
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, Value, When
 
 from settld.core import clock, transactions
 from settld.stripe_gateway import consumers
@@ -35,7 +35,7 @@ def consume_due(*, owner: str, limit: int, budget_seconds: float) -> int:
     consumption an attempt, and nothing else.
     """
     stop_at = time.monotonic() + budget_seconds
-    _bury_abandoned(now=clock.now())
+    reclaim_abandoned(now=clock.now())
     done = 0
     while done < limit and time.monotonic() < stop_at:
         job = claim_next(owner=owner, now=clock.now())
@@ -50,14 +50,38 @@ def consume_due(*, owner: str, limit: int, budget_seconds: float) -> int:
 
 def claim_next(*, owner: str, now: dt.datetime) -> StripeEventConsumption | None:
     """Lease the oldest due consumption to one worker; None when nothing is due."""
-    due = Q(status__in=[ConsumptionStatus.PENDING, ConsumptionStatus.FAILED], next_attempt_at__lte=now)
-    abandoned = Q(status=ConsumptionStatus.LEASED, lease_expires_at__lte=now, attempts__lt=MAX_ATTEMPTS)
-    jobs = StripeEventConsumption.objects.filter(due | abandoned).order_by("next_attempt_at", "id")
+    due = StripeEventConsumption.objects.filter(
+        status__in=[ConsumptionStatus.PENDING, ConsumptionStatus.FAILED], next_attempt_at__lte=now
+    ).order_by("next_attempt_at", "id")
     with transactions.atomic(durable=True):
-        job = jobs.select_related("event").select_for_update(skip_locked=True, of=("self",)).first()
+        job = due.select_related("event").select_for_update(skip_locked=True, of=("self",)).first()
         if job is not None:
             _lease(job, owner=owner, now=now)
     return job
+
+
+def reclaim_abandoned(*, now: dt.datetime) -> None:
+    """Make due again what a worker leased and never finished; give up what it has tried too often.
+
+    A statement of its own, not a branch of claim_next: the claim then reads one index in order, however
+    long the backlog is. The new lease version fences the worker, should it still live.
+    """
+    lost = StripeEventConsumption.objects.filter(status=ConsumptionStatus.LEASED, lease_expires_at__lte=now)
+    has_tries_left = Q(attempts__lt=MAX_ATTEMPTS)
+    count = lost.update(
+        status=Case(
+            When(has_tries_left, then=Value(ConsumptionStatus.FAILED.value)),
+            default=Value(ConsumptionStatus.DEAD.value),
+        ),
+        error=ABANDONED,
+        next_attempt_at=now,
+        lease_owner="",
+        lease_expires_at=None,
+        lease_version=F("lease_version") + 1,
+        updated_at=now,
+    )
+    if count:
+        log.warning("stripe_event_consumptions_abandoned", count=count)
 
 
 def _lease(job: StripeEventConsumption, *, owner: str, now: dt.datetime) -> None:
@@ -141,23 +165,6 @@ def consume_again(*, consumption_ids: Iterable[int], now: dt.datetime) -> list[i
         )
         transaction.on_commit(bell.ring)
     return revived
-
-
-def _bury_abandoned(*, now: dt.datetime) -> None:
-    """Give up what has killed its worker at the last attempt: a lease must not be taken for ever."""
-    lost = StripeEventConsumption.objects.filter(
-        status=ConsumptionStatus.LEASED, lease_expires_at__lte=now, attempts__gte=MAX_ATTEMPTS
-    )
-    buried = lost.update(
-        status=ConsumptionStatus.DEAD,
-        error=ABANDONED,
-        lease_owner="",
-        lease_expires_at=None,
-        lease_version=F("lease_version") + 1,
-        updated_at=now,
-    )
-    if buried:
-        log.error("stripe_event_consumptions_dead", count=buried, reason=ABANDONED)
 
 
 def _update_if_ours(job: StripeEventConsumption, **changes: object) -> bool:

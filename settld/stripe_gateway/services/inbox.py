@@ -32,11 +32,11 @@ class Delivery(StrEnum):
 
 @dataclass(frozen=True)
 class Trust:
-    """Whose signatures count, how old they may be, and which mode our key has."""
+    """Whose signatures count, how old they may be, and which mode our key has (None: there is no key)."""
 
     secrets: tuple[str, ...] = ()
     tolerance_seconds: int = 300
-    is_live: bool = False
+    is_live: bool | None = None
     api_version: str = ""
 
 
@@ -145,7 +145,7 @@ def _event(payload: bytes, *, now: dt.datetime) -> StripeEvent:
 
 
 def _take(event: StripeEvent, *, trust: Trust, now: dt.datetime) -> Delivery:
-    if event.livemode != trust.is_live:
+    if trust.is_live is not None and event.livemode != trust.is_live:
         guardrail(
             "BILLING_WEBHOOK_LIVEMODE_MISMATCH",
             provider_event_id=event.provider_event_id,
