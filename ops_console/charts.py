@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from settld.core import money
 
-WIDTH, HEIGHT = 640, 210
-LEFT, RIGHT, TOP, BOTTOM = 58, 632, 12, 182
+WIDTH, HEIGHT = 500, 232
+LEFT, RIGHT, TOP, BOTTOM = 46, 496, 12, 206
 METER_WIDTH = 1000
 
 

@@ -82,6 +82,8 @@ def facts_of(details: Any) -> list[Fact]:
 
 def plain(value: Any) -> str:
     """Write a JSON value on one line."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 

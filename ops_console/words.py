@@ -1,8 +1,10 @@
 """How the console writes states, times and long identifiers for people."""
 
 import datetime as dt
+import re
 from typing import Final
 
+PAYOUT_KEY: Final = re.compile(r":party:(?P<party>.+):period:(?P<period>\d{4}-\d{2}):statement:")
 STATE_TONES: Final[dict[str, str]] = {
     "initiated": "info",
     "submitted": "warn",
@@ -63,6 +65,14 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
 def short(text: str, *, keep: int = 12) -> str:
     """Cut a hash or key to its telling beginning."""
     return text if len(text) <= keep + 1 else text[:keep] + "…"
+
+
+def payout_subject(identifier: str) -> str:
+    """Name the party and period that an operation id or payout key speaks of; other ids are cut short."""
+    match = PAYOUT_KEY.search(identifier)
+    if match:
+        return f"{match['party']} {match['period']}"
+    return identifier if len(identifier) <= 60 else f"{identifier[:34]}…{identifier[-18:]}"
 
 
 def label(word: str) -> str:

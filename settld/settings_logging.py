@@ -26,7 +26,7 @@ def _redacted(key: str, value: Any) -> Any:
     return value
 
 
-SHARED = [
+SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,

@@ -12,13 +12,13 @@ from moneyrails.queries import operations, payout_facts
 from moneyrails.rails import providers
 from moneyrails.rails import stripe as stripe_rail
 from moneyrails.rails.base import Rail
-from moneyrails.services import attempts, dispatch, resolution, submission
+from moneyrails.services import attempts, dispatch, resolution, submission, submit_conditions
 from moneyrails.services.dispatch import Dispatch
 from moneyrails.services.movements import ProviderRefConflict
 from moneyrails.services.replies import NoMemory
 from moneyrails.services.submission import Submission
 from moneyrails.states import AttemptStatus
-from settld.core import tenancy, transactions
+from settld.core import failpoints, tenancy, transactions
 from settld.core.errors import NotFound, Refusal
 from settld.core.principals import Actor
 from settld.stripe_gateway.outcomes import ProviderFailure
@@ -89,11 +89,13 @@ def _take_over(due: Due, *, now: dt.datetime) -> tuple[Dispatch, bool] | None:
             return None
         try:
             provider = providers.by_path(operation.provider_id)
-            submission.require_sendable(provider, operation, controls, now=now)
+            submit_conditions.require_sendable(provider, operation, controls, now=now)
             may_send = True
         except (Refusal, NotFound):
             may_send = False
         attempts.take_over(attempt, now=now)
+        failpoints.hit("doubt.before_t1_commit")
+    failpoints.hit("doubt.after_t1")
     order = attempts.order_of(operation, idempotency_key=attempt.idempotency_key)
     return Dispatch(operation, attempt, order, is_doubtful=True), may_send
 
@@ -126,6 +128,6 @@ def _adopt(
 ) -> str:
     try:
         submission.record(opened, finding.transfer, actor=ACTOR, memory=memory, now=now)
-    except (submission.SubmitInProgress, ProviderRefConflict):
+    except (submit_conditions.SubmitInProgress, ProviderRefConflict):
         return "in_doubt"
     return "adopted"

@@ -10,7 +10,7 @@ from moneyrails.services import attempts, chargebacks, dispatch, leaving
 from moneyrails.services.facts import Fact
 from moneyrails.services.movements import ProviderRefConflict
 from moneyrails.services.replies import Memory, NoMemory
-from moneyrails.services.submission import SubmitInProgress
+from moneyrails.services.submit_conditions import SubmitInProgress
 from moneyrails.states import EventOutcome, OperationState
 from settld.audit import services as audit
 from settld.core import failpoints, transactions
@@ -61,15 +61,16 @@ def ingest(
     memory = memory or NoMemory()
     names = {"tenant_id": tenant_id, "provider_id": provider_id, "operation_id": operation_id}
     try:
-        failpoints.hit("ingest.before_commit")
         with transactions.atomic():
             memory.recall()
             operation = lock_for(fact.event_type, now=now, **names)
             done = apply(operation, fact, actor=actor, now=now)
             memory.keep(done)
+            failpoints.hit("ingest.before_commit")
         failpoints.hit("ingest.after_commit")
         return done
     except (InvalidTransition, ProviderRefConflict, OpenAttempt) as refusal:
+        failpoints.hit("ingest.before_refused_commit")
         _keep_refused(fact, refusal, now=now, **names)
         raise
 

@@ -7,82 +7,29 @@ from typing import Any
 
 from moneyrails import states
 from moneyrails.models import DispatchAttempt, Operation
-from moneyrails.queries import connect, operations, payout_facts
+from moneyrails.queries import operations, payout_facts
 from moneyrails.rails import manual, providers, sandbox
 from moneyrails.rails import stripe as stripe_rail
 from moneyrails.rails.base import Rail, Transfer
 from moneyrails.rails.providers import Provider
-from moneyrails.services import attempts, dispatch, gates, resolution
+from moneyrails.services import attempts, dispatch, resolution
 from moneyrails.services.dispatch import Dispatch
 from moneyrails.services.replies import Memory, NoMemory
-from moneyrails.states import AttemptStatus
+from moneyrails.services.submit_conditions import (
+    SubmitIndeterminate,
+    SubmitInProgress,
+    TwinIsSending,
+    require_free,
+    require_sendable,
+    require_submittable,
+)
 from settld.core import clock, failpoints, transactions
-from settld.core.errors import Conflict
 from settld.core.principals import Actor
 from settld.idempotency.services.records import IdempotencyInProgress
 from settld.stripe_gateway.outcomes import ProviderFailure
 
 WAIT_FOR_TWIN_SECONDS = 10.0
 POLL_SECONDS = 0.1
-
-
-class DirectionUnsupported(Conflict):
-    """Only payouts are submitted."""
-
-    code = "MONEY_RAIL_SUBMIT_DIRECTION_UNSUPPORTED"
-    message = "only payout operations can be submitted"
-
-
-class InvalidState(Conflict):
-    """The operation was called off."""
-
-    code = "MONEY_RAIL_SUBMIT_INVALID_STATE"
-    message = "money rail operation cannot be submitted"
-
-
-class ModeChanged(Conflict):
-    """The provider's mode is no longer the one that the operation was counted and checked under."""
-
-    code = "MONEY_RAIL_PROVIDER_MODE_CHANGED"
-    message = "the money rail provider's mode has changed since the payout was enqueued"
-
-
-class ConnectCounterpartyRequired(Conflict):
-    """Stripe pays connected accounts only."""
-
-    code = "STRIPE_CONNECT_COUNTERPARTY_REQUIRED"
-    message = "a stripe connect counterparty is required"
-
-
-class SecretKeyRequired(Conflict):
-    """There is no key to call Stripe with."""
-
-    code = "STRIPE_SECRET_KEY_REQUIRED"
-    message = "stripe secret key is required"
-
-
-class SubmitInProgress(Conflict):
-    """Somebody is sending this payout now; nothing was sent by this request."""
-
-    code = "MONEY_RAIL_SUBMIT_IN_PROGRESS"
-    message = "money rail payout submit is in progress"
-
-    def __init__(self, operation: Operation) -> None:
-        super().__init__(details={"operationId": operation.operation_id}, headers={"retry-after": "2"})
-
-
-class SubmitIndeterminate(Conflict):
-    """Whether the money left is unknown and only a person can find out; nothing was sent."""
-
-    code = "MONEY_RAIL_SUBMIT_INDETERMINATE"
-    message = "the outcome of an earlier submit is indeterminate"
-
-    def __init__(self, operation: Operation, attempt: DispatchAttempt) -> None:
-        super().__init__(details={"operationId": operation.operation_id, "attempt": attempt.attempt})
-
-
-class _TwinIsSending(Exception):
-    """A request with our own idempotency identity is at the provider; its reply is ours to replay."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +94,7 @@ def _open_when_alone(
                 failpoints.hit("submit.before_t1_commit")
             failpoints.hit("submit.after_t1")
             return opened
-        except _TwinIsSending:
+        except TwinIsSending:
             if time.monotonic() >= deadline:
                 raise IdempotencyInProgress() from None
             time.sleep(POLL_SECONDS)
@@ -169,17 +116,15 @@ def _open(
     operation = operations.lock(
         tenant_id=tenant_id, provider_id=provider.provider_id, operation_id=operation_id
     )
-    if operation.direction != "payout":
-        raise DirectionUnsupported(details={"operationId": operation_id, "direction": operation.direction})
     if operation.state in states.LEFT_US:
+        memory.recall()  # our twin may have stored its reply while we waited for the row
         done = Submission(operation, applied=False, reason="already_submitted")
         memory.keep(done)
         return done
-    if operation.state in states.CALLED_OFF:
-        raise InvalidState(details={"operationId": operation_id, "state": operation.state})
+    require_submittable(operation)
     require_sendable(provider, operation, controls, now=now)
     latest = operations.lock_latest_attempt(operation)
-    _require_free(operation, latest, memory=memory, now=now)
+    require_free(operation, latest, caller_identity_hash=memory.identity_hash, now=now)
     if not (provider.is_production and provider.is_stripe):
         return _record_without_call(
             provider, operation, provider_ref=provider_ref, actor=actor, memory=memory, now=now
@@ -191,51 +136,6 @@ def _open(
         operation, latest, actor=actor, caller_identity_hash=memory.identity_hash, now=now
     )
     return _dispatch(operation, attempt, is_doubtful=False)
-
-
-def require_sendable(provider: Provider, operation: Operation, controls: Any, *, now: dt.datetime) -> None:
-    """Ask the stops and the destination again: what was allowed at enqueue may not be now."""
-    case = gates.Case(provider=provider, controls=controls, now=now, party_id=operation.party_id)
-    gates.require(case, gates.STOPS)
-    if provider.mode != operation.provider_mode:
-        raise ModeChanged(
-            details={
-                "operationId": operation.operation_id,
-                "operationMode": operation.provider_mode,
-                "providerMode": provider.mode,
-            }
-        )
-    if not (provider.is_production and provider.is_stripe):
-        return
-    if stripe_rail.destination_of(operation.counterparty_ref) is None:
-        raise ConnectCounterpartyRequired(
-            details={"operationId": operation.operation_id, "counterpartyRef": operation.counterparty_ref}
-        )
-    if case.needs_account and not connect.is_payable(
-        tenant_id=operation.tenant_id,
-        counterparty_ref=operation.counterparty_ref,
-        party_id=operation.party_id,
-        now=now,
-    ):
-        raise gates.ConnectAccountRequired(
-            details={"providerId": provider.provider_id, "partyId": operation.party_id}
-        )
-    if not stripe_rail.is_configured():
-        raise SecretKeyRequired(details={"providerId": provider.provider_id})
-
-
-def _require_free(
-    operation: Operation, latest: DispatchAttempt | None, *, memory: Memory[Submission], now: dt.datetime
-) -> None:
-    """Refuse while somebody else works on the payout, or when only a person can go on."""
-    if latest is None or not latest.is_open:
-        return
-    if latest.status == AttemptStatus.INDETERMINATE:
-        raise SubmitIndeterminate(operation, latest)
-    if latest.is_leased(now):
-        if memory.identity_hash and latest.caller_identity_hash == memory.identity_hash:
-            raise _TwinIsSending
-        raise SubmitInProgress(operation)
 
 
 def _record_without_call(

@@ -62,4 +62,4 @@ def _target(row: OpsAudit, details: dict[str, object]) -> str:
     party, period = details.get("partyId"), details.get("period")
     if isinstance(party, str) and isinstance(period, str):
         return f"{party} {period}"
-    return row.target_id if len(row.target_id) <= 60 else f"{row.target_id[:34]}…{row.target_id[-18:]}"
+    return words.payout_subject(row.target_id)

@@ -21,7 +21,8 @@ def play_all(api: Api, simulator: Simulator, troupe: Troupe, plan: list[Payout])
         operation = payouts.enqueue(api, payout, counterparty_ref=f"stripe_connect:{payout.party.account_id}")
         if operation is not None and operation["state"] == "initiated":
             STORIES[payout.fate](api, simulator, payout, operation)
-    _strangers(api, simulator, troupe)
+    if plan:
+        _strangers(api, simulator, troupe, period=plan[-1].period)
 
 
 def _submit(api: Api, payout: Payout, operation: dict[str, Any], *, expects_trouble: bool = False) -> str:
@@ -71,7 +72,7 @@ def _find_stranger(api: Api, simulator: Simulator, payout: Payout, operation: di
         key=f"{payout.key}-by-hand",
         amount_cents=operation["amountCents"] // 2,
         destination=payout.party.account_id,
-        group=operation["idempotencyKey"],
+        payout_key=operation["idempotencyKey"],
         tenant_id=operation["tenantId"],
         operation_id=operation["operationId"],
     )
@@ -130,7 +131,7 @@ def _fault(simulator: Simulator, operation: dict[str, Any], *, kind: str, times:
     simulator.control("faults", {"rules": [rule]})
 
 
-def _strangers(api: Api, simulator: Simulator, troupe: Troupe) -> None:
+def _strangers(api: Api, simulator: Simulator, troupe: Troupe, *, period: str) -> None:
     """Transfers that somebody made at the provider, past the product."""
     party = next(party for party in troupe.parties if party.uses_stripe)
     for number in range(2 if troupe is TROUPES[0] else 1):
@@ -139,7 +140,7 @@ def _strangers(api: Api, simulator: Simulator, troupe: Troupe) -> None:
             key=f"demo-{troupe.tenant_id}-stranger-{number}",
             amount_cents=12_500 + 7_000 * number,
             destination=party.account_id,
-            group=f"made by hand {number + 1}",
+            payout_key=f"{api.tenant_id}:party:unknown_{number + 1}:period:{period}:statement:none",
             tenant_id=api.tenant_id,
             operation_id=f"mop_unknown_{number + 1}",
         )
@@ -151,7 +152,7 @@ def _transfer(
     key: str,
     amount_cents: int,
     destination: str,
-    group: str,
+    payout_key: str,
     tenant_id: str,
     operation_id: str,
 ) -> None:
@@ -159,9 +160,10 @@ def _transfer(
         "amount": str(amount_cents),
         "currency": "usd",
         "destination": destination,
-        "transfer_group": group,
+        "transfer_group": payout_key,
         "metadata[settld_tenant_id]": tenant_id,
         "metadata[settld_operation_id]": operation_id,
         "metadata[settld_provider_id]": STRIPE,
+        "metadata[settld_payout_key]": payout_key,
     }
     simulator.call("/v1/transfers", form, key=key)

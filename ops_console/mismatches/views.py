@@ -25,6 +25,7 @@ STATUSES: Final = {"": True, "open": True, "past": False, "any": None}
 class Row:
     """One case."""
 
+    id: str
     title: str
     code: str
     severity: str
@@ -36,7 +37,9 @@ class Row:
     status: str
     href: str
     key: str
+    subject: str
     facts: list[Fact]
+    identifiers: list[Fact]
 
 
 @workspace("finance_read")
@@ -88,6 +91,7 @@ def mismatches(request: HttpRequest, visit: Visit) -> HttpResponse:
 
 def row_of(mismatch: Mismatch, visit: Visit) -> Row:
     """Shape one case; one about a payout leads to its page."""
+    facts = facts_of(mismatch.details)
     status = "Open" if mismatch.is_open else "Resolved" if mismatch.resolved_at else "No longer found"
     href = ""
     if (
@@ -98,6 +102,7 @@ def row_of(mismatch: Mismatch, visit: Visit) -> Row:
         provider, operation = quote(mismatch.provider_id, safe=":"), quote(mismatch.mismatch_key, safe=":")
         href = f"/console/payouts/{provider}/{operation}"
     return Row(
+        id=str(mismatch.pk),
         title=words.label(mismatch.mismatch_type),
         code=mismatch.mismatch_code,
         severity=words.label(mismatch.severity),
@@ -109,8 +114,15 @@ def row_of(mismatch: Mismatch, visit: Visit) -> Row:
         status=status,
         href=href,
         key=mismatch.mismatch_key,
-        facts=[_readable(fact, mismatch) for fact in facts_of(mismatch.details)],
+        subject=words.payout_subject(mismatch.mismatch_key),
+        facts=[_readable(fact, mismatch) for fact in facts if not _is_identifier(fact)],
+        identifiers=[_readable(fact, mismatch) for fact in facts if _is_identifier(fact)],
     )
+
+
+def _is_identifier(fact: Fact) -> bool:
+    """Tell a long name for machines from what a person compares."""
+    return fact.label.endswith(("Key", "Id", "Hash")) and len(fact.value) > 30
 
 
 def _readable(fact: Fact, mismatch: Mismatch) -> Fact:

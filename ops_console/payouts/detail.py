@@ -70,6 +70,7 @@ class Payout:
     dispatch: str
     dispatch_tone: str
     facts: list[Fact]
+    identifiers: list[Fact]
     gates: list[GateRow]
     gates_note: str
     timeline: list[timeline.Step]
@@ -116,6 +117,7 @@ def build(operation: Operation, *, may_write: bool, now: dt.datetime) -> Payout:
         dispatch=words.DISPATCH_LABELS[status] if shows_dispatch else "",
         dispatch_tone=words.DISPATCH_TONES[status] if shows_dispatch else "",
         facts=_facts(operation),
+        identifiers=_identifiers(operation),
         gates=_gates(operation, now=now),
         gates_note="Asked again at submit" if operation.state == "initiated" else "As they stood at enqueue",
         timeline=timeline.build(operation, found),
@@ -172,10 +174,14 @@ def _facts(operation: Operation) -> list[Fact]:
         for stamp in stamps
         if getattr(operation, f"{stamp}_at")
     ]
-    rows += [
+    return [row for row in rows if row.value]
+
+
+def _identifiers(operation: Operation) -> list[Fact]:
+    rows = [
         Fact("Operation", operation.operation_id, is_code=True),
         Fact("Statement hash", operation.statement_hash, is_code=True),
-        Fact("Instruction", str(metadata.get("payoutArtifactId") or ""), is_code=True),
+        Fact("Instruction", str(operation.metadata.get("payoutArtifactId") or ""), is_code=True),
     ]
     return [row for row in rows if row.value]
 

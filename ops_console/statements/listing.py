@@ -47,6 +47,11 @@ class Row:
     payable_after: str
     enqueue_href: str
 
+    @property
+    def href(self) -> str:
+        """Name where the row leads: its payout, or the page that makes one."""
+        return self.payout_href or self.enqueue_href
+
 
 @dataclass(frozen=True)
 class Page:

@@ -108,7 +108,9 @@ def payout_counters(totals: Totals, doubtful: dict[str, int], *, now: dt.datetim
             key="doubt",
             label="Outcome unknown",
             value=f"{in_doubt + indeterminate:,}",
-            note=f"{in_doubt:,} in doubt, {indeterminate:,} indeterminate",
+            note=f"{in_doubt:,} in doubt, {indeterminate:,} indeterminate"
+            if in_doubt + indeterminate
+            else "Every answer is in",
             href=payouts_href(dispatch="unknown"),
             tone="bad" if indeterminate else "warn" if in_doubt else "",
         ),

@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
                         max_length=32,
                     ),
                 ),
-                ("period", models.CharField(max_length=7)),
+                ("period", models.CharField(blank=True, max_length=7)),
                 ("provider_id", models.CharField(blank=True, max_length=200)),
                 ("mismatch_type", models.CharField(max_length=64)),
                 ("mismatch_key", models.TextField()),

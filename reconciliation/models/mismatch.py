@@ -20,7 +20,7 @@ class Mismatch(models.Model):
     tenant_id = models.CharField(max_length=200)
     triage_key = models.CharField(max_length=64)
     source_type = models.CharField(max_length=32, choices=SourceType.choices)
-    period = models.CharField(max_length=7)
+    period = models.CharField(max_length=7, blank=True)
     provider_id = models.CharField(max_length=200, blank=True)
     mismatch_type = models.CharField(max_length=64)
     mismatch_key = models.TextField()

@@ -84,9 +84,12 @@ class QueueRow:
 def triage_key(
     *, source_type: str, period: str, provider_id: str, mismatch_type: str, mismatch_key: str
 ) -> str:
-    """Compute a case's identity. Source: spec/money-rails.md 2.6."""
+    """Compute a case's identity; a fact that names no month counts as of month 000000.
+
+    Source: spec/money-rails.md 2.6.
+    """
     identity = "\n".join([source_type, period, provider_id or "none", mismatch_type, mismatch_key])
-    return f"frt_{period.replace('-', '')}_{sha256_hex(identity)[:24]}"
+    return f"frt_{period.replace('-', '') or '000000'}_{sha256_hex(identity)[:24]}"
 
 
 def queue(*, period: str, provider_id: str, mismatches: dict[str, list[dict[str, Any]]]) -> list[QueueRow]:

@@ -126,7 +126,7 @@ def require_protocol(request: HttpRequest, *, is_required: bool) -> None:
     if version > (_version(window.maximum) or (0, 0)):
         raise Invalid("protocol version is too new", code="PROTOCOL_TOO_NEW", details={"max": window.maximum})
     cutoff = window.deprecations.get(named.strip())
-    if cutoff and clock.iso(clock.now()) >= cutoff:
+    if cutoff and str(clock.iso(clock.now())) >= cutoff:
         raise UpgradeRequired(
             "protocol version is deprecated", code="PROTOCOL_DEPRECATED", details={"cutoffAt": cutoff}
         )

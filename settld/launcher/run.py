@@ -198,7 +198,7 @@ class _Deployment:
         log = self._home.logs / "demo.log"
         before = size_of(log)
         code = self._supervisor.run_command(
-            commands.manage("demo"), name="demo", environment=self.environment
+            commands.manage("demo", "--lively"), name="demo", environment=self.environment
         )
         if code != 0:
             console.say("demo", f"failed ({describe_exit(code)}); everything else runs. Its log ends:")

@@ -15,6 +15,7 @@ def test_the_demo_shows_every_state_and_a_second_run_changes_nothing(running, ca
     started_at = time.monotonic()
     first = running.manage("demo", "--lively")
     seconds = time.monotonic() - started_at
+    print(first.stdout, f"{seconds:.1f} s")
     assert first.returncode == 0, first.stdout + first.stderr
     assert seconds < 60, first.stdout  # 25 on two quiet cores; a test machine is neither
 
@@ -24,6 +25,14 @@ def test_the_demo_shows_every_state_and_a_second_run_changes_nothing(running, ca
     assert {attempt["status"] for attempt in _dispatches(atlas)} >= {"in_doubt", "indeterminate", "rejected"}
     settled = eventually(lambda: _total(birch, "submitted", "stripe_sim"), lambda total: total == 0)
     assert settled == 0
+    types = eventually(_open_mismatch_types, lambda types: len(types) >= 5)
+    assert types == {
+        "missing_operation",
+        "terminal_failure",
+        "unmatched_provider_transfer",
+        "provider_transfer_mismatch",
+        "partial_provider_reversal",
+    }
     demo = json.loads((running.home.root / "demo.json").read_text())
     assert [login["role"] for login in demo["logins"]] == ["owner", "finance", "viewer"]
     atlas("GET", "/ops/api-keys", x_proxy_api_key=demo["tenants"][0]["apiKey"])
@@ -34,6 +43,14 @@ def test_the_demo_shows_every_state_and_a_second_run_changes_nothing(running, ca
     assert "there already" in second.stdout
     assert (_head(atlas), _head(birch)) == before
     assert json.loads((running.home.root / "demo.json").read_text()) == demo
+
+
+def _open_mismatch_types():
+    from reconciliation.models import Mismatch
+    from settld.core import tenancy
+
+    with tenancy.platform_scope(reason="test"):
+        return set(Mismatch.objects.filter(cleared_at=None).values_list("mismatch_type", flat=True))
 
 
 def _total(call, state, *providers):

@@ -24,7 +24,9 @@ def test_an_initiated_operation_is_cancelled_and_leaves_the_exposure(world, give
     assert not Movement.objects.exists()
 
 
-@pytest.mark.parametrize("way", [("submitted", "confirmed"), ("failed",), ("cancelled",), ("submitted", "confirmed", "reversed")])
+@pytest.mark.parametrize(
+    "way", [("submitted", "confirmed"), ("failed",), ("cancelled",), ("submitted", "confirmed", "reversed")]
+)
 def test_what_is_over_stays_as_it_is(world, way):
     operation = world.walked(world.enqueued(), *way)
     done = cancel(operation)
@@ -52,7 +54,9 @@ def test_what_may_be_on_its_way_is_not_cancelled(world, refused, status):
     from moneyrails.services import attempts
 
     operation = world.real_payout()
-    attempt = attempts.open_attempt(operation, None, actor=world.ACTOR, caller_identity_hash="", now=world.NOW)
+    attempt = attempts.open_attempt(
+        operation, None, actor=world.ACTOR, caller_identity_hash="", now=world.NOW
+    )
     attempt.status = status
     attempt.save()
     with refused("MONEY_RAIL_CANCEL_IN_FLIGHT"):
@@ -64,6 +68,8 @@ def test_what_certainly_did_not_leave_is_cancelled(world, status):
     from moneyrails.services import attempts
 
     operation = world.real_payout()
-    attempt = attempts.open_attempt(operation, None, actor=world.ACTOR, caller_identity_hash="", now=world.NOW)
+    attempt = attempts.open_attempt(
+        operation, None, actor=world.ACTOR, caller_identity_hash="", now=world.NOW
+    )
     attempts.close(attempt, attempts.AttemptStatus(status), now=world.NOW)
     assert cancel(operation).applied

@@ -151,7 +151,7 @@ def test_gate_7_lets_a_restated_period_pass_once_the_first_payout_failed(world):
     assert enqueue().operation.amount_cents == 12_000
 
 
-def PartyStatementOf(operation):  # noqa: N802
+def PartyStatementOf(operation):
     from settld.closing.models import PartyStatement
 
     return PartyStatement.objects.get(statement_hash=operation.statement_hash)
@@ -265,7 +265,9 @@ def test_gate_15_needs_an_account_on_production_stripe(world, refused):
     assert caught.value.details == {"providerId": "stripe_sim", "partyId": "party1"}
 
 
-@pytest.mark.parametrize("fault", [{"status": "disabled"}, {"payoutsEnabled": False}, {"transfersEnabled": False}])
+@pytest.mark.parametrize(
+    "fault", [{"status": "disabled"}, {"payoutsEnabled": False}, {"transfersEnabled": False}]
+)
 def test_gate_15_takes_no_ineligible_account_even_with_a_default(world, refused, fault):
     accounts = [{"accountId": "acct_party1", "partyId": "party1"} | fault, {"accountId": "acct_default"}]
     world.set_controls(
@@ -332,7 +334,11 @@ def test_a_repeat_answers_the_recorded_outcome_and_writes_nothing(world, first, 
     audits = OpsAudit.objects.count()
     repeat = enqueue(counterparty_ref=again)
 
-    assert (repeat.operation, repeat.payout, repeat.chargeback) == (made.operation, made.payout, made.chargeback)
+    assert (repeat.operation, repeat.payout, repeat.chargeback) == (
+        made.operation,
+        made.payout,
+        made.chargeback,
+    )
     assert (Operation.objects.count(), OpsAudit.objects.count()) == (1, audits)
 
 

@@ -86,7 +86,9 @@ def test_a_new_event_of_the_same_state_is_stored_and_touches_nothing(world):
 
     operation = world.walked(world.enqueued(), "submitted")
     audits = OpsAudit.objects.count()
-    done = world.told(operation, "submitted", event_id="evt_new", provider_ref="tr_2", now=world.NOW + dt.timedelta(days=1))
+    done = world.told(
+        operation, "submitted", event_id="evt_new", provider_ref="tr_2", now=world.NOW + dt.timedelta(days=1)
+    )
 
     assert (done.applied, done.event.outcome) == (False, "noop")
     assert (done.operation.submitted_at, done.operation.provider_ref) == (world.NOW, "")
@@ -125,7 +127,7 @@ def test_another_provider_reference_is_a_conflict_and_is_kept(world):
 @pytest.mark.parametrize("event_type", ["failed", "cancelled"])
 def test_nothing_fails_while_an_attempt_is_open(world, event_type):
     from moneyrails.services import attempts
-    from moneyrails.services.submission import SubmitInProgress
+    from moneyrails.services.submit_conditions import SubmitInProgress
 
     operation = world.real_payout()
     attempts.open_attempt(operation, None, actor=world.ACTOR, caller_identity_hash="", now=world.NOW)
@@ -142,7 +144,9 @@ def test_a_submitted_event_resolves_the_doubt(world, status):
     from settld.audit.models import OpsAudit
 
     operation = world.real_payout()
-    attempt = attempts.open_attempt(operation, None, actor=world.ACTOR, caller_identity_hash="", now=world.NOW)
+    attempt = attempts.open_attempt(
+        operation, None, actor=world.ACTOR, caller_identity_hash="", now=world.NOW
+    )
     attempt.status = status
     attempt.save()
     world.told(operation, "submitted", provider_ref="tr_9")
@@ -160,7 +164,12 @@ def test_a_reversal_is_owed_in_full_and_audited_as_a_chargeback(world):
     world.told(operation, "reversed", event_id="evt_r", reason_code="fraud")
 
     entry = ChargebackEntry.objects.get()
-    assert (entry.kind, entry.amount_cents, entry.operation, entry.reason_code) == ("reversal", 10_000, operation, "fraud")
+    assert (entry.kind, entry.amount_cents, entry.operation, entry.reason_code) == (
+        "reversal",
+        10_000,
+        operation,
+        "fraud",
+    )
     assert PartyBalance.objects.get().outstanding_cents == 10_000
     assert Movement.objects.filter(kind="reversal", provider_event__event_id="evt_r").count() == 1
     assert OpsAudit.objects.get(action="MONEY_RAIL_CHARGEBACK_RECORDED").details == {

@@ -72,7 +72,9 @@ def replay(world, history, *, limit, is_net):
                 key = world.key_of(operations[which % len(operations)])
                 cancellation.cancel(**key, actor=world.ACTOR, now=NOW)
         except Conflict as refusal:
-            assert refusal.code in {"PAYOUT_DAILY_LIMIT_EXCEEDED", "MONEY_RAIL_INVALID_TRANSITION"}, refusal.code
+            assert refusal.code in {"PAYOUT_DAILY_LIMIT_EXCEEDED", "MONEY_RAIL_INVALID_TRANSITION"}, (
+                refusal.code
+            )
         assert checks.check_tenant(world.TENANT) == []
         assert all(row.outstanding_cents >= 0 for row in PartyBalance.objects.all())
         if limit:

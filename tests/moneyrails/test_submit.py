@@ -49,12 +49,20 @@ def test_the_sandbox_submits_without_a_call(world, rail, given, shown):
     done = submit(operation, provider_ref=given, rail=rail)
 
     transfer_id = shown or f"sim_submit_{operation.operation_id}"
-    assert (done.applied, done.operation.state, done.operation.provider_ref) == (True, "submitted", transfer_id)
+    assert (done.applied, done.operation.state, done.operation.provider_ref) == (
+        True,
+        "submitted",
+        transfer_id,
+    )
     assert done.provider_submission == {
         "providerId": "stub_default", "mode": "sandbox", "transferId": transfer_id, "simulated": True,
     }  # fmt: skip
     movement = Movement.objects.get()
-    assert (movement.kind, movement.amount_cents, movement.reference_type) == ("transfer", 10_000, "party_statement")
+    assert (movement.kind, movement.amount_cents, movement.reference_type) == (
+        "transfer",
+        10_000,
+        "party_statement",
+    )
     assert movement.reference_id == operation.payout_key
     audit = OpsAudit.objects.get(action="MONEY_RAIL_OPERATION_SUBMITTED")
     assert audit.details == {
@@ -104,7 +112,9 @@ def test_an_operation_of_another_provider_or_tenant_is_not_found(world, refused)
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("way", [("submitted",), ("submitted", "confirmed"), ("submitted", "confirmed", "reversed")])
+@pytest.mark.parametrize(
+    "way", [("submitted",), ("submitted", "confirmed"), ("submitted", "confirmed", "reversed")]
+)
 def test_what_has_left_is_already_submitted(world, way):
     operation = world.walked(world.enqueued(), *way)
     done = submit(operation)
@@ -185,14 +195,18 @@ def test_a_transfer_moves_the_operation_and_its_attempt(world, rail):
         "createdAt": "2026-03-10T12:00:00.000Z",
     }  # fmt: skip
     attempt = DispatchAttempt.objects.get()
-    assert (attempt.status, attempt.observed_ref, attempt.first_sent_at) == ("succeeded", transfer_id, world.NOW)
+    assert (attempt.status, attempt.observed_ref, attempt.first_sent_at) == (
+        "succeeded",
+        transfer_id,
+        world.NOW,
+    )
     assert attempt.idempotency_key.startswith("st_tr_")
     assert attempt.idempotency_key.endswith("_a1")
     assert Movement.objects.get().provider_ref == transfer_id
 
 
 def test_a_second_submit_during_the_provider_call_sends_nothing(world, rail):
-    from moneyrails.services.submission import SubmitInProgress
+    from moneyrails.services.submit_conditions import SubmitInProgress
 
     operation = world.real_payout()
     plain = rail.create_transfer
@@ -251,7 +265,9 @@ def test_a_lost_answer_is_found_out_before_anything_is_sent_again(world, rail, m
 
     done = submit(operation, rail=rail)
     assert (done.applied, rail.searches, len(rail.made)) == (True, 1, 1)
-    assert len(rail.keys) == (2 if moment == "before" else 1)  # a transfer that was found is not asked for again
+    assert len(rail.keys) == (
+        2 if moment == "before" else 1
+    )  # a transfer that was found is not asked for again
     assert attempts() == [(1, "succeeded")]
 
 
@@ -268,7 +284,7 @@ def test_a_no_after_a_doubt_stays_a_doubt(world, rail):
 
 def test_no_key_is_sent_again_once_the_provider_may_have_forgotten_it(world, rail):
     from moneyrails.services.dispatch import SubmitFailed
-    from moneyrails.services.submission import SubmitIndeterminate
+    from moneyrails.services.submit_conditions import SubmitIndeterminate
 
     operation = world.real_payout()
     rail.before = [failure("ProviderInDoubt")]
@@ -286,7 +302,7 @@ def test_a_transfer_other_than_the_ordered_one_is_never_adopted(world, rail):
     import dataclasses
 
     from moneyrails.services.dispatch import InvalidResponse
-    from moneyrails.services.submission import SubmitIndeterminate
+    from moneyrails.services.submit_conditions import SubmitIndeterminate
 
     operation = world.real_payout()
     made = rail.transfer_for
@@ -302,7 +318,7 @@ def test_a_transfer_other_than_the_ordered_one_is_never_adopted(world, rail):
 def test_several_transfers_wait_for_a_person(world, rail):
     import dataclasses
 
-    from moneyrails.services.submission import SubmitIndeterminate
+    from moneyrails.services.submit_conditions import SubmitIndeterminate
 
     operation = world.real_payout()
     rail.after = [failure("ProviderInDoubt")]
@@ -316,7 +332,7 @@ def test_several_transfers_wait_for_a_person(world, rail):
 
 def test_a_lost_lease_keeps_the_transfers_id_and_changes_nothing_else(world, rail):
     from moneyrails.models import DispatchAttempt
-    from moneyrails.services.submission import SubmitInProgress
+    from moneyrails.services.submit_conditions import SubmitInProgress
 
     operation = world.real_payout()
     plain = rail.create_transfer

@@ -1,6 +1,5 @@
 """/ops/party-statements"""
 
-import re
 from typing import Any
 
 from django.http import HttpResponse
@@ -14,17 +13,15 @@ from settld.artifacts import queries as artifacts
 from settld.closing import queries
 from settld.closing.api import shapes
 from settld.closing.api.month_close import basis_of
+from settld.closing.identifiers import CURRENCY, ROLE, party_id_of
 from settld.closing.services import statements
 from settld.closing.services.statements import StatementContent
 from settld.core.errors import Invalid
 from settld.core.money import MAX_MINOR
 from settld.idempotency.http import idempotent
 
-ROLE = re.compile(r"[a-z][a-z0-9_]{0,63}")
-CURRENCY = re.compile(r"[A-Z]{3}")
 REFERENCE_TYPES = ("settlement", "receipt", "adjustment")
 MOST_REFERENCES = 1000
-MOST_PARTY_ID_CHARACTERS = 200
 
 
 class StatementList(OpsView):
@@ -105,13 +102,6 @@ class StatementDetail(OpsView):
 def period_of(text: str) -> str:
     """Read the period of the path."""
     return fields.period(text)
-
-
-def party_id_of(text: str) -> str:
-    """Read the party of the path; it becomes part of payout keys, so it is one printable line."""
-    if not 1 <= len(text) <= MOST_PARTY_ID_CHARACTERS or text != text.strip() or not text.isprintable():
-        raise Invalid("invalid partyId")
-    return text
 
 
 def content_of(given: Body) -> StatementContent:

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from settld.closing.api.statements import CURRENCY, ROLE, party_id_of
+from settld.closing.identifiers import CURRENCY, ROLE, party_id_of
 from settld.closing.services import bulk, close, months
 from settld.closing.services.statements import StatementContent
 from settld.core import clock, money, tenancy
