@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import environ
 from cryptography.hazmat.primitives import serialization
@@ -111,16 +111,20 @@ def databases(env: environ.Env, *, home: Path) -> dict[str, dict[str, Any]]:
         "connect_timeout": 10,
         "application_name": "settld",
     }
-    app = _database("DATABASE_URL", app_url) | {
+    app = _database("DATABASE_URL", app_url)
+    owner = _database("DATABASE_OWNER_URL", owner_url or app_url)
+    app |= {
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": False,
         "DISABLE_SERVER_SIDE_CURSORS": True,
-        "OPTIONS": options | ({} if owner_url else {"assume_role": "settld_app"}),
+        "OPTIONS": options | app["OPTIONS"] | ({} if owner_url else {"assume_role": "settld_app"}),
     }
-    owner = _database("DATABASE_OWNER_URL", owner_url or app_url) | {
+    owner |= {
         "CONN_MAX_AGE": 0,
         "DISABLE_SERVER_SIDE_CURSORS": True,
-        "OPTIONS": {"scoped": False, "connect_timeout": 10, "application_name": "settld-owner"},
+        "OPTIONS": {"connect_timeout": 10, "application_name": "settld-owner"}
+        | owner["OPTIONS"]
+        | {"scoped": False},
         "TEST": {"MIRROR": None},
     }
     return {"default": app, "owner": owner}
@@ -134,14 +138,16 @@ def _database(name: str, url: str) -> dict[str, Any]:
     port = ""
     if not host.startswith("/"):
         host, port = parts.hostname or "", str(parts.port or "")
+    options = dict(parse_qsl(parts.query))  # sslmode, host=/socket/folder and the like
     return {
         "ENGINE": "settld.core.postgres",
         "NAME": unquote(parts.path.lstrip("/")),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": host,
-        "PORT": port,
+        "USER": unquote(parts.username or options.pop("user", "")),
+        "PASSWORD": unquote(parts.password or options.pop("password", "")),
+        "HOST": options.pop("host", host),
+        "PORT": options.pop("port", port),
         "ATOMIC_REQUESTS": False,
+        "OPTIONS": options,
     }
 
 

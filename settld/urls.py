@@ -25,6 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("login", pages.Login.as_view(), name="login"),
     path("login/second-factor", pages.second_factor, name="second-factor"),
     path("logout", pages.Logout.as_view(), name="logout"),
+    path("admin/login/", pages.admin_login),
     path("admin/", admin.site.urls),
     re_path(r"^.*$", unknown_path),
 ]

@@ -15,6 +15,7 @@ from settld.api.fields import Body
 from settld.api.requests import OpsRequest
 from settld.api.responses import Json
 from settld.api.views import OpsView
+from settld.core import failpoints
 from settld.idempotency.http import idempotent
 
 READ = ("finance_read",)
@@ -158,7 +159,9 @@ class CancelOperation(OpsView):
     def post(self, request: OpsRequest, provider_id: str, operation_id: str) -> HttpResponse:
         providers.by_path(provider_id)
         Body(request.body_json).text("reasonCode", most=200)
-        return self._post(request, provider_id=provider_id, operation_id=operation_id)
+        response: HttpResponse = self._post(request, provider_id=provider_id, operation_id=operation_id)
+        failpoints.hit("cancel.after_commit")
+        return response
 
     @idempotent
     def _post(self, request: OpsRequest, provider_id: str, operation_id: str) -> HttpResponse:

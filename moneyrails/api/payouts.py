@@ -12,6 +12,7 @@ from settld.api.fields import Body
 from settld.api.requests import OpsRequest
 from settld.api.responses import Json
 from settld.api.views import OpsView
+from settld.core import failpoints
 from settld.idempotency.http import idempotent
 
 _NOTHING = {"ok": openapi.BOOL, "enqueued": openapi.BOOL, "reason": openapi.TEXT, "chargeback": CHARGEBACK}
@@ -41,7 +42,9 @@ class EnqueuePayout(OpsView):
         body = Body(request.body_json)
         body.text("counterpartyRef")
         body.text("moneyRailProviderId", most=200)
-        return self._post(request, party_id=party_id, period=period)
+        response: HttpResponse = self._post(request, party_id=party_id, period=period)
+        failpoints.hit("enqueue.after_commit")
+        return response
 
     @idempotent
     def _post(self, request: OpsRequest, party_id: str, period: str) -> HttpResponse:

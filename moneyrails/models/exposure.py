@@ -8,7 +8,7 @@ from moneyrails.states import ProviderMode
 
 
 class ExposureCounter(models.Model):
-    """Open payouts of one (tenant, mode, UTC day); always equal to the sum of their operations (ruling 18)."""
+    """Open payouts of one (tenant, mode, UTC day); always equal to their sum (ruling 18)."""
 
     id = fields.row_id()
     tenant_id = fields.tenant()

@@ -22,7 +22,7 @@ _ALL_STAMPS = ("submitted", "confirmed", "failed", "cancelled", "reversed")
 
 
 def _stamps_match_state() -> Q:
-    """Each state has the stamps of its way and no other; a failed or cancelled one may have been submitted."""
+    """Each state has the stamps of its way only; one that was called off may have been submitted."""
     condition = Q()
     for state, needed in STAMPS.items():
         free = ("submitted",) if state in states.CALLED_OFF else ()

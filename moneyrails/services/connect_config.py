@@ -1,4 +1,4 @@
-"""The Connect part of the controls: which accounts a tenant has, and which one is its default (spec 2.5, 2.9)."""
+"""The Connect part of the controls: a tenant's accounts, and its default (spec 2.5, 2.9)."""
 
 import datetime as dt
 from typing import Any

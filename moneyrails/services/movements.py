@@ -12,7 +12,8 @@ from settld.core.errors import Conflict
 REFERENCE = "party_statement"
 _INSERT = """
 INSERT INTO movement (id, tenant_id, operation_id, kind, provider_id, provider_mode, provider_ref,
-                      amount_cents, currency, reference_type, reference_id, provider_event_id, at, recorded_at)
+                      amount_cents, currency, reference_type, reference_id, provider_event_id,
+                      at, recorded_at)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT DO NOTHING
 """

@@ -20,8 +20,9 @@ from moneyrails.services.submit_conditions import (
     SubmitInProgress,
     TwinIsSending,
     require_free,
+    require_not_called_off,
+    require_payout,
     require_sendable,
-    require_submittable,
 )
 from settld.core import clock, failpoints, transactions
 from settld.core.principals import Actor
@@ -116,12 +117,13 @@ def _open(
     operation = operations.lock(
         tenant_id=tenant_id, provider_id=provider.provider_id, operation_id=operation_id
     )
+    require_payout(operation)
     if operation.state in states.LEFT_US:
         memory.recall()  # our twin may have stored its reply while we waited for the row
         done = Submission(operation, applied=False, reason="already_submitted")
         memory.keep(done)
         return done
-    require_submittable(operation)
+    require_not_called_off(operation)
     require_sendable(provider, operation, controls, now=now)
     latest = operations.lock_latest_attempt(operation)
     require_free(operation, latest, caller_identity_hash=memory.identity_hash, now=now)

@@ -71,12 +71,16 @@ class TwinIsSending(Exception):
     """A request with our own idempotency identity is at the provider; its reply is ours to replay."""
 
 
-def require_submittable(operation: Operation) -> None:
-    """Refuse what is no payout, or was called off."""
+def require_payout(operation: Operation) -> None:
+    """Refuse what is no payout."""
     if operation.direction != "payout":
         raise DirectionUnsupported(
             details={"operationId": operation.operation_id, "direction": operation.direction}
         )
+
+
+def require_not_called_off(operation: Operation) -> None:
+    """Refuse what failed or was cancelled."""
     if operation.state in states.CALLED_OFF:
         raise InvalidState(details={"operationId": operation.operation_id, "state": operation.state})
 

@@ -8,6 +8,7 @@ import qrcode.image.svg
 from django.conf import settings
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -32,6 +33,13 @@ class Login(auth_views.LoginView):
         if TOTPDevice.objects.filter(user=user, confirmed=True).exists():
             return f"/login/second-factor?next={quote(target)}"
         return target
+
+
+def admin_login(request: HttpRequest) -> HttpResponse:
+    """Send the admin's visitors to the one login page; who is no platform staff is told so there."""
+    if request.user.is_authenticated and not request.user.is_staff:
+        raise PermissionDenied("The admin is for platform staff.")
+    return redirect(f"/login?next={quote(request.GET.get('next', '/admin/'))}")
 
 
 class Logout(auth_views.LogoutView):

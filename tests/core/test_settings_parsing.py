@@ -116,3 +116,21 @@ def test_export_destinations_that_make_no_sense_stop_the_start(value):
     with pytest.raises(ImproperlyConfigured, match="PROXY_EXPORT_DESTINATIONS"):
         if parsing.export_destinations(env_of(PROXY_EXPORT_DESTINATIONS=value), is_production=False) == {}:
             raise ImproperlyConfigured("PROXY_EXPORT_DESTINATIONS: empty")
+
+
+def test_a_database_address_keeps_its_query_and_may_name_a_socket_folder(tmp_path):
+    url = "postgresql://app:p%40ss@db.test:6432/main?sslmode=require"
+    both = parsing.databases(env_of(DATABASE_URL=url), home=tmp_path)
+    assert (both["default"]["HOST"], both["default"]["PORT"], both["default"]["PASSWORD"]) == (
+        "db.test",
+        "6432",
+        "p@ss",
+    )
+    assert both["default"]["OPTIONS"]["sslmode"] == both["owner"]["OPTIONS"]["sslmode"] == "require"
+    assert both["default"]["OPTIONS"]["assume_role"] == "settld_app"
+    for address in ("postgresql://app@%2Frun%2Fpg/main", "postgresql://app@/main?host=/run/pg"):
+        socket = parsing.databases(env_of(DATABASE_URL=address, DATABASE_OWNER_URL=address), home=tmp_path)
+        assert socket["default"]["HOST"] == "/run/pg"
+        assert "assume_role" not in socket["default"]["OPTIONS"]
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL"):
+        parsing.databases(env_of(DATABASE_URL="mysql://x/y"), home=tmp_path)

@@ -133,7 +133,7 @@ def test_parties_may_change_places_between_accounts_and_kyb_is_kept(world):
         ({"connect": {"accounts": [{"accountId": "nope"}]}}, "accountId must look like acct_..."),
         ({"connect": {"defaultAccountId": "acct_x"}}, "connect.defaultAccountId must name an account"),
         (
-            {"connect": {"accounts": [{"accountId": "acct_a", "partyId": "p"}, {"accountId": "acct_b", "partyId": "p"}]}},
+            {"connect": {"accounts": [{"accountId": f"acct_{x}", "partyId": "p"} for x in "ab"]}},
             "connect.accounts maps a party to two accounts",
         ),
     ],

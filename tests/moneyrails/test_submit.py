@@ -9,8 +9,8 @@ def failure(kind, **error):
     from settld.stripe_gateway import outcomes
 
     full = {
-        "message": "no", "provider": "stripe", "category": "network_error", "retryable": True, "httpStatus": None,
-        "providerCode": None, "providerType": None, "providerRequestId": None, "endpoint": "/v1/transfers",
+        "message": "no", "provider": "stripe", "category": "network_error", "retryable": True,
+        "httpStatus": None, "providerCode": None, "providerType": None, "providerRequestId": None, "endpoint": "/v1/transfers",
         "attempt": 1, "maxAttempts": 3, "circuitOpenUntil": None,
     }  # fmt: skip
     return getattr(outcomes, kind)(full | error)

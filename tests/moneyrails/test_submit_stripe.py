@@ -34,14 +34,13 @@ def submit(operation, *, now=None):
 
 def submit_until_done(stripe, operation):
     """Submit as an operator would who tries again, and once more after the doubt."""
-    from settld.core.errors import Refusal
+    from moneyrails.services.dispatch import InvalidResponse, SubmitFailed
     from settld.stripe_gateway import circuit
 
     for _ in range(6):
         try:
             return submit(operation)
-        except Refusal as refusal:
-            assert refusal.status in (502, 503), refusal.code
+        except (SubmitFailed, InvalidResponse):
             circuit.for_address(stripe.url).record_answer()
     raise AssertionError("the submit never came through")
 

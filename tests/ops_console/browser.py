@@ -92,7 +92,7 @@ class Page:
         self.until(lambda: text in self.text)
 
     def complaints(self) -> list[str]:
-        """Give what the browser complained about since the last time: refused styles, scripts, missing files."""
+        """Give what the browser complained about: refused styles, scripts, missing files."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def emulate(self, *, scheme: str = "light", width: int = 1360, height: int = 900) -> None:

@@ -1,0 +1,1 @@
+"""Processes killed with SIGKILL at the worst moments, and what is left of the money afterwards."""
