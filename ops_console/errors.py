@@ -54,11 +54,11 @@ class Shown:
     facts: list[Fact] = field(default_factory=list)
 
 
-def shown(refusal: Refusal, *, request_id: str) -> Shown:
-    """Put a refusal into words; details become labelled values."""
-    is_unknown = refusal.code == "MONEY_RAIL_PROVIDER_INVALID_RESPONSE" or (
-        isinstance(refusal.details, dict) and refusal.details.get("category") in ("network_error", "unknown")
-    )
+def shown(refusal: Refusal, *, request_id: str, is_unknown: bool = False) -> Shown:
+    """Put a refusal into words; details become labelled values.
+
+    `is_unknown` says that the attempt is in doubt now, so that nobody reads the refusal as a no.
+    """
     text = TEXTS.get(refusal.code) or _sentence(refusal.message)
     return Shown(
         status=refusal.status,

@@ -119,7 +119,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 2,
     "socket_timeout": 10,
     "retry_on_timeout": False,
-    "max_retries": 0,  # a bell that cannot ring must not hold the one who rings; workers reconnect by other rules
+    "max_retries": 0,  # a bell that cannot ring must not hold the one who rings; workers still reconnect
 }
 CELERY_TASK_ALWAYS_EAGER = parsing.boolean(env, "CELERY_TASK_ALWAYS_EAGER", False)
 
@@ -134,6 +134,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+if ENVIRONMENT == "test":  # a test's passwords protect nothing, and a slow hash would cost minutes
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 LOGIN_URL = "/login"
 LOGIN_REDIRECT_URL = "/console"
 LOGOUT_REDIRECT_URL = "/login"

@@ -9,3 +9,10 @@ class PlansConfig(AppConfig):
     name = "billing.plans"
     label = "plans"
     verbose_name = "Plans"
+
+    def ready(self) -> None:
+        """Answer for the plan when a tenant is made."""
+        from billing.plans.services.bootstrap import settle_plan
+        from settld.tenants.services.bootstrap import billing_desk
+
+        billing_desk.append(settle_plan)

@@ -131,3 +131,7 @@ class Operation(models.Model):
         self.provider_ref = self.provider_ref or provider_ref
         self.reason_code = reason_code or self.reason_code
         self.updated_at = now
+
+    def save_move(self, target: str) -> None:
+        """Save what `enter` changed, and nothing else; the caller holds the row lock."""
+        self.save(update_fields=["state", f"{target}_at", "provider_ref", "reason_code", "updated_at"])

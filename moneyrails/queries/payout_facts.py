@@ -1,32 +1,31 @@
 """The one read that a payout is decided on, under the shared lock of the tenant's controls."""
 
 import datetime as dt
-import uuid
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from django.db import connection
 
 from moneyrails.models import MoneyRailControls, PayoutOutcome
 from settld.core import ids
 
-_FACTS = """
-SELECT controls.*,
-  (SELECT outcome.id FROM payout_outcome outcome
-    WHERE outcome.tenant_id = controls.tenant_id AND outcome.payout_key = %s) AS outcome_id,
-  (SELECT rival.operation_id FROM money_rail_operation rival
-    WHERE rival.tenant_id = controls.tenant_id AND rival.party_id = %s AND rival.period = %s
-      AND rival.direction = 'payout' AND rival.state NOT IN ('failed', 'cancelled')
-      AND rival.payout_key <> %s) AS rival_operation_id,
-  EXISTS (SELECT 1 FROM payout_outcome spent
-    WHERE spent.tenant_id = controls.tenant_id AND spent.party_id = %s AND spent.period = %s
-      AND spent.kind = 'offset' AND spent.payout_key <> %s) AS has_rival_offset,
+_COLUMNS = tuple(str(field.column) for field in MoneyRailControls._meta.concrete_fields)
+_FACTS = f"""
+SELECT {", ".join(f"controls.{column}" for column in _COLUMNS)},
+  (SELECT jsonb_object_agg(outcome.payout_key, outcome.kind) FROM payout_outcome outcome
+    WHERE outcome.tenant_id = controls.tenant_id AND outcome.party_id = %s AND outcome.period = %s),
+  (SELECT jsonb_object_agg(live.payout_key, live.operation_id) FROM money_rail_operation live
+    WHERE live.tenant_id = controls.tenant_id AND live.party_id = %s AND live.period = %s
+      AND live.direction = 'payout' AND live.state NOT IN ('failed', 'cancelled')),
   (SELECT counter.amount_cents FROM exposure_counter counter
     WHERE counter.tenant_id = controls.tenant_id AND counter.provider_mode = %s
-      AND counter.day_key = %s) AS exposure_cents
+      AND counter.day_key = %s)
 FROM money_rail_controls controls
 WHERE controls.tenant_id = %s
 FOR SHARE OF controls
-"""
+"""  # noqa: S608  (column names come from the model)
 _MAKE_CONTROLS = """
 INSERT INTO money_rail_controls
   (id, tenant_id, real_money_enabled, payout_kill_switch, has_connect, connect_enabled,
@@ -36,45 +35,80 @@ ON CONFLICT (tenant_id) DO NOTHING
 """
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True)
 class PayoutFacts:
-    """What the database knows that bears on one payout key."""
+    """What the database knows that bears on the payouts of one party and period."""
 
     controls: MoneyRailControls
-    outcome_id: uuid.UUID | None
-    rival_operation_id: str | None
-    has_rival_offset: bool
+    outcomes: dict[str, str]
+    live_operations: dict[str, str]
     exposure_cents: int
 
+    def rival_of(self, payout_key: str) -> str | None:
+        """Name the live operation of another statement of the same party and period."""
+        return next((name for key, name in self.live_operations.items() if key != payout_key), None)
 
-def read(
-    *,
-    tenant_id: str,
-    payout_key: str,
-    party_id: str,
-    period: str,
-    provider_mode: str,
-    day_key: str,
-    now: dt.datetime,
-) -> PayoutFacts:
-    """Lock the controls shared and read everything else beside them: one round trip.
+    def has_offset_beside(self, payout_key: str) -> bool:
+        """Tell whether another statement of the same party and period went into a debt entirely."""
+        return any(kind == "offset" and key != payout_key for key, kind in self.outcomes.items())
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which party, period, mode and day the facts are about."""
+
+    tenant_id: str
+    party_id: str
+    period: str
+    provider_mode: str
+    day_key: str
+
+    def parameters(self) -> list[str]:
+        """Order them as the statement takes them."""
+        return [
+            self.party_id, self.period, self.party_id, self.period, self.provider_mode, self.day_key,
+            self.tenant_id,
+        ]  # fmt: skip
+
+
+def read_beside(question: Question, read: Callable[[], T], *, now: dt.datetime) -> tuple[PayoutFacts, T]:
+    """Lock the controls shared and read the facts, and do one more read in the same round trip.
 
     Until the caller's transaction ends nobody changes the controls. A tenant that has no row gets one
     with the defaults, so that a later change waits for us too.
     """
-    names = [payout_key, party_id, period, payout_key, party_id, period, payout_key]
-    rows = list(MoneyRailControls.objects.raw(_FACTS, [*names, provider_mode, day_key, tenant_id]))
-    if not rows:
-        make_controls(tenant_id=tenant_id, now=now)
-        rows = list(MoneyRailControls.objects.raw(_FACTS, [*names, provider_mode, day_key, tenant_id]))
-    row = rows[0]
-    return PayoutFacts(
-        controls=row,
-        outcome_id=getattr(row, "outcome_id"),  # noqa: B009  (columns of the query, not of the model)
-        rival_operation_id=getattr(row, "rival_operation_id"),  # noqa: B009
-        has_rival_offset=getattr(row, "has_rival_offset"),  # noqa: B009
-        exposure_cents=getattr(row, "exposure_cents") or 0,  # noqa: B009
-    )
+    with connection.cursor() as cursor:
+        with connection.wrap_database_errors, connection.connection.pipeline():
+            cursor.execute(_FACTS, question.parameters())
+            other = read()
+            row = cursor.fetchone()
+        if row is None:
+            make_controls(tenant_id=question.tenant_id, now=now)
+            cursor.execute(_FACTS, question.parameters())
+            row = cursor.fetchone()
+    return _facts(row), other
+
+
+def read(question: Question, *, now: dt.datetime) -> PayoutFacts:
+    """Lock the controls shared and read the facts; see `read_beside`."""
+    return read_beside(question, lambda: None, now=now)[0]
+
+
+def _facts(row: tuple[Any, ...]) -> PayoutFacts:
+    width = len(_COLUMNS)
+    by_name: dict[str, Any] = dict(zip(_COLUMNS, row[:width], strict=True))
+    by_name["allowed_provider_ids"] = _json(by_name["allowed_provider_ids"])
+    outcomes, live, exposure = row[width:]
+    controls = MoneyRailControls.from_db("default", list(by_name), list(by_name.values()))
+    return PayoutFacts(controls, _json(outcomes) or {}, _json(live) or {}, exposure or 0)
+
+
+def _json(value: Any) -> Any:
+    """Read a jsonb column of a raw cursor, which Django leaves as text."""
+    return json.loads(value) if isinstance(value, str) else value
 
 
 def make_controls(*, tenant_id: str, now: dt.datetime) -> None:

@@ -43,9 +43,37 @@ def open_attempt(
 
     What was never executed keeps its key; after a clear refusal the number, and with it the key, is new.
     """
-    if latest is not None and latest.status == AttemptStatus.RETRYABLE:
-        attempt = latest
-    else:
+    attempt = _next(operation, latest, actor=actor, caller_identity_hash=caller_identity_hash, now=now)
+    attempt.save()
+    return attempt
+
+
+def record_instant(
+    operation: Operation,
+    latest: DispatchAttempt | None,
+    *,
+    transfer_id: str,
+    actor: Actor,
+    caller_identity_hash: str,
+    now: dt.datetime,
+) -> DispatchAttempt:
+    """Write the attempt of a rail that calls nobody: it succeeds as it is made."""
+    attempt = _next(operation, latest, actor=actor, caller_identity_hash=caller_identity_hash, now=now)
+    close(attempt, AttemptStatus.SUCCEEDED, now=now, observed_ref=transfer_id)
+    return attempt
+
+
+def _next(
+    operation: Operation,
+    latest: DispatchAttempt | None,
+    *,
+    actor: Actor,
+    caller_identity_hash: str,
+    now: dt.datetime,
+) -> DispatchAttempt:
+    """Make the attempt that comes now, leased and not saved."""
+    attempt = latest
+    if attempt is None or attempt.status != AttemptStatus.RETRYABLE:
         number = latest.attempt + 1 if latest else 1
         attempt = DispatchAttempt(
             tenant_id=operation.tenant_id,
@@ -66,7 +94,6 @@ def open_attempt(
     attempt.caller_identity_hash = caller_identity_hash
     attempt.request = frozen_request(order_of(operation, idempotency_key=attempt.idempotency_key))
     lease(attempt, now=now)
-    attempt.save()
     return attempt
 
 
@@ -79,22 +106,6 @@ def frozen_request(order: TransferOrder) -> dict[str, Any]:
         "transferGroup": order.payout_key,
         "idempotencyKey": order.idempotency_key,
     }
-
-
-def record_instant(
-    operation: Operation, *, transfer_id: str, actor: Actor, caller_identity_hash: str, now: dt.datetime
-) -> DispatchAttempt:
-    """Write the attempt of a rail that calls nobody: it succeeds as it is made."""
-    attempt = open_attempt(
-        operation, latest_of(operation), actor=actor, caller_identity_hash=caller_identity_hash, now=now
-    )
-    close(attempt, AttemptStatus.SUCCEEDED, now=now, observed_ref=transfer_id)
-    return attempt
-
-
-def latest_of(operation: Operation) -> DispatchAttempt | None:
-    """Give the newest attempt."""
-    return operation.attempts.order_by("-attempt").first()
 
 
 def lease(attempt: DispatchAttempt, *, now: dt.datetime) -> None:

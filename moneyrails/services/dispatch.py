@@ -89,7 +89,7 @@ def enter_submitted(
 ) -> None:
     """Move a locked operation to submitted: state, movement and the one audit of a submission."""
     operation.enter(OperationState.SUBMITTED, at=now, now=now, provider_ref=provider_ref)
-    operation.save()
+    operation.save_move(OperationState.SUBMITTED)
     movements.record_move(operation, left="initiated", event=None, at=now, now=now)
     audit_submission(operation, mode=mode, actor=actor, now=now)
 

@@ -7,7 +7,7 @@ from typing import Any
 from moneyrails.models import Operation, PayoutOutcome
 from moneyrails.queries import chargebacks as debts
 from moneyrails.queries import connect, payout_facts
-from moneyrails.queries.payout_facts import PayoutFacts
+from moneyrails.queries.payout_facts import PayoutFacts, Question
 from moneyrails.rails import providers
 from moneyrails.rails.providers import Provider
 from moneyrails.services import chargebacks, exposure, gates, payout_writes
@@ -78,7 +78,15 @@ def enqueue(
     transaction is left by it. A repeat answers with the recorded outcome and writes nothing.
     """
     with transactions.joined():
-        subject = closing.statement_for_payout(tenant_id=tenant_id, party_id=party_id, period=period)
+        known = providers.all_providers().get(provider_id or providers.default_id())
+        question = Question(
+            tenant_id, party_id, period, known.mode if known else "sandbox", clock.day_key(now)
+        )
+        facts, subject = payout_facts.read_beside(
+            question,
+            lambda: closing.statement_for_payout(tenant_id=tenant_id, party_id=party_id, period=period),
+            now=now,
+        )
         verdicts = _require_closed(subject)
         if subject.payable_cents == 0:
             return Enqueued()
@@ -87,7 +95,7 @@ def enqueue(
         verdicts.append(gates.passed(4, "amount_due", cents=subject.payable_cents))
         verdicts.append(gates.passed(5, "provider", providerId=request.provider.provider_id))
         failpoints.hit("enqueue.before_write")
-        done = _enqueue(request, subject, verdicts, actor=actor, now=now)
+        done = _enqueue(request, subject, facts, verdicts, question=question, actor=actor, now=now)
         failpoints.hit("enqueue.before_commit")
         return done
 
@@ -112,13 +120,19 @@ def _require_payable(provider: Provider, subject: PayoutSubject) -> None:
 
 
 def _enqueue(
-    request: Request, subject: PayoutSubject, verdicts: list[gates.Verdict], *, actor: Actor, now: dt.datetime
+    request: Request,
+    subject: PayoutSubject,
+    facts: PayoutFacts,
+    verdicts: list[gates.Verdict],
+    *,
+    question: Question,
+    actor: Actor,
+    now: dt.datetime,
 ) -> Enqueued:
     """Steps 6 to 18, under the shared lock of the controls."""
-    facts = _read_facts(request, subject, now=now)
-    if facts.outcome_id is not None:
+    if subject.payout_key in facts.outcomes:
         return replayed(request, subject.payout_key)
-    _require_no_rival(request, facts)
+    _require_no_rival(request, subject, facts)
     verdicts += [gates.passed(6, "first_request"), gates.passed(7, "no_rival")]
     case = gates.Case(
         provider=request.provider,
@@ -137,10 +151,10 @@ def _enqueue(
     withholding = Withholding()
     if facts.controls.chargeback_enabled:
         owed = chargebacks.lock_balance(account, now=now)
-        facts = _read_facts(request, subject, now=now)  # what moved while we waited for the balance
-        if facts.outcome_id is not None:
+        facts = payout_facts.read(question, now=now)  # what moved while we waited for the balance
+        if subject.payout_key in facts.outcomes:
             return replayed(request, subject.payout_key)
-        _require_no_rival(request, facts)
+        _require_no_rival(request, subject, facts)
         case = replace(case, outstanding_cents=owed, exposure_cents=facts.exposure_cents)
     verdicts += gates.require(case, gates.DEBT)
     if case.outstanding_cents:
@@ -160,22 +174,11 @@ def _enqueue(
     return _write(request, subject, case, account, withholding, context, verdicts, actor=actor)
 
 
-def _read_facts(request: Request, subject: PayoutSubject, *, now: dt.datetime) -> PayoutFacts:
-    return payout_facts.read(
-        tenant_id=request.tenant_id,
-        payout_key=subject.payout_key,
-        party_id=request.party_id,
-        period=request.period,
-        provider_mode=request.provider.mode,
-        day_key=clock.day_key(now),
-        now=now,
-    )
-
-
-def _require_no_rival(request: Request, facts: PayoutFacts) -> None:
+def _require_no_rival(request: Request, subject: PayoutSubject, facts: PayoutFacts) -> None:
     """Step 7."""
-    if facts.rival_operation_id or facts.has_rival_offset:
-        raise PeriodConflict(request, facts.rival_operation_id)
+    rival = facts.rival_of(subject.payout_key)
+    if rival or facts.has_offset_beside(subject.payout_key):
+        raise PeriodConflict(request, rival)
 
 
 def _consume_by_debt(

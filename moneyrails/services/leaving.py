@@ -33,7 +33,7 @@ def enter(
     """
     left = operation.state
     operation.enter(target, at=at, now=now, provider_ref=provider_ref, reason_code=reason_code)
-    operation.save()
+    operation.save_move(target)
     movements.record_move(operation, left=left, event=event, at=at, now=now)
     if target == OperationState.REVERSED and event is not None:
         chargebacks.record_reversal(operation, event, actor=actor, now=now)

@@ -129,7 +129,7 @@ def _open(
     require_free(operation, latest, caller_identity_hash=memory.identity_hash, now=now)
     if not (provider.is_production and provider.is_stripe):
         return _record_without_call(
-            provider, operation, provider_ref=provider_ref, actor=actor, memory=memory, now=now
+            provider, operation, latest, provider_ref=provider_ref, actor=actor, memory=memory, now=now
         )
     if latest is not None and latest.is_open:
         attempts.take_over(latest, now=now, caller_identity_hash=memory.identity_hash)
@@ -143,6 +143,7 @@ def _open(
 def _record_without_call(
     provider: Provider,
     operation: Operation,
+    latest: DispatchAttempt | None,
     *,
     provider_ref: str,
     actor: Actor,
@@ -160,8 +161,9 @@ def _record_without_call(
         transfer_id = sandbox.transfer_id(operation_id=operation.operation_id, provider_ref=provider_ref)
         submission |= {"transferId": transfer_id, "simulated": True}
     attempts.record_instant(
-        operation, transfer_id=transfer_id, actor=actor, caller_identity_hash=memory.identity_hash, now=now
-    )
+        operation, latest, transfer_id=transfer_id, actor=actor,
+        caller_identity_hash=memory.identity_hash, now=now,
+    )  # fmt: skip
     dispatch.enter_submitted(operation, provider_ref=transfer_id, mode=provider.mode, actor=actor, now=now)
     done = Submission(operation, applied=True, provider_submission=submission)
     memory.keep(done)

@@ -12,10 +12,12 @@ class Person:
     first_name: str
     last_name: str
     role: str
+    platform_role: str = ""
 
 
 PEOPLE: Final = (
     Person("demo-owner", "Olivia", "Owner", "owner"),
     Person("demo-finance", "Felix", "Finance", "finance"),
     Person("demo-viewer", "Vera", "Viewer", "viewer"),
+    Person("demo-admin", "Ada", "Admin", "owner", platform_role="admin"),  # the Django admin too
 )

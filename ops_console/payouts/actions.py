@@ -154,10 +154,7 @@ def _two_steps(
             return _page(request, visit, operation, form=form, status=422)
         done, text = act(request, visit, operation, form)
     except Refusal as refusal:
-        refused = errors.shown(refusal, request_id=visit.request_id)
-        kept = form if form.idempotency_key else acts.fresh(form)
-        status = refusal.status if refusal.status < 500 else 409
-        return _page(request, visit, operation, form=kept, refused=refused, status=status)
+        return _refused(request, visit, operation, form, refusal)
     level = "success" if done.answer["applied"] else "warning"
     if done.is_replay:
         text = f"{text} This form had been sent before; that answer stands."
@@ -166,6 +163,18 @@ def _two_steps(
         return go(request, href_of(operation))
     context = {"payout": _fresh(visit, operation), "level": level, "text": text}
     return render(request, "ops_console/payouts/_done.html", context)
+
+
+def _refused(
+    request: HttpRequest, visit: Visit, operation: Operation, form: ActForm, refusal: Refusal
+) -> HttpResponse:
+    """Show the form again with the refusal in it; what the attempt was left as decides how it reads."""
+    kept = form if form.idempotency_key else acts.fresh(form)
+    is_unknown = detail.dispatch_status(operation) == "in_doubt"
+    what = errors.shown(refusal, request_id=visit.request_id, is_unknown=is_unknown)
+    # A proxy may put its own page in place of a 502 or 503; the refusal has to reach the operator.
+    status = refusal.status if refusal.status < 500 else 409
+    return _page(request, visit, operation, form=kept, refused=what, status=status)
 
 
 def _page(

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.conf import settings
 
-from moneyrails.models import MoneyRailControls, Operation
+from moneyrails.models import DispatchAttempt, MoneyRailControls, Operation
 from moneyrails.services import gates as gate_rules
 from ops_console import words
 from ops_console.errors import Fact, plain
@@ -89,6 +89,12 @@ def load(*, tenant_id: str, provider_id: str, operation_id: str) -> Operation:
     if operation is None:
         raise OperationNotFound()
     return operation
+
+
+def dispatch_status(operation: Operation) -> str:
+    """Name how the newest attempt stands; empty when nobody tried."""
+    attempts = DispatchAttempt.objects.filter(tenant_id=operation.tenant_id, operation=operation)
+    return attempts.order_by("-attempt").values_list("status", flat=True).first() or ""
 
 
 def build(operation: Operation, *, may_write: bool, now: dt.datetime) -> Payout:

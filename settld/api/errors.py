@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import structlog
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, OperationalError, connection
 from django.http import HttpResponse
 from psycopg import errors as pg
 

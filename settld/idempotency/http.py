@@ -10,7 +10,7 @@ from psycopg.errors import LockNotAvailable
 
 from settld.api.requests import OpsRequest
 from settld.api.responses import Json, to_bytes
-from settld.core import transactions
+from settld.core import failpoints, transactions
 from settld.idempotency.services import records
 
 HEADER = "x-idempotency-key"
@@ -93,7 +93,9 @@ def _once(
                 records.store(
                     wanted, status=response.status_code, body=stored.decode(), now=request.received_at
                 )
-                return response
+                failpoints.hit("idempotent.before_commit")
+            failpoints.hit("idempotent.after_commit")
+            return response
         except OperationalError as error:
             if isinstance(error.__cause__, LockNotAvailable):
                 raise records.IdempotencyInProgress() from error

@@ -62,6 +62,8 @@ def _each(world: World, prepared: Prepared, counter: roundtrips.Counter) -> tupl
 
 def _rows(world: World) -> int:
     """Count every row of the product's own tables."""
-    tables = world.sql("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
+    tables = world.sql(
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+    )
     total: Callable[[str], str] = lambda name: f'(SELECT count(*) FROM "{name}")'  # noqa: E731
     return int(str(world.sql("SELECT " + " + ".join(total(str(name)) for (name,) in tables))[0][0]))

@@ -74,9 +74,7 @@ class Bench:
         return results
 
     def _product(self, prepared: Prepared, concurrency: int, *, name: str, status: int) -> Outcome:
-        outcome = load.run(
-            self.world.product_port, prepared, concurrency=concurrency, seconds=self.seconds
-        )
+        outcome = load.run(self.world.product_port, prepared, concurrency=concurrency, seconds=self.seconds)
         scenarios.require_right(name, outcome, statuses={status})
         return outcome
 
@@ -131,9 +129,7 @@ _KINDS: dict[str, Callable[[Bench, int], Outcome]] = {
     "floor view, ingest's inserts": _floor_writes("sql", lambda inserts: inserts.ingest),
     "read": lambda bench, concurrency: bench._product(bench.read, concurrency, name="read", status=200),
     "floor view, read": _floor_read,
-    "replay": lambda bench, concurrency: bench._product(
-        bench.replay, concurrency, name="replay", status=201
-    ),
+    "replay": lambda bench, concurrency: bench._product(bench.replay, concurrency, name="replay", status=201),
     "psycopg, same inserts": _rows,
 }
 KINDS = list(_KINDS)

@@ -56,7 +56,9 @@ def aims(results: Results, *, flat: dict[str, float]) -> list[Aim]:
     for kind in ("enqueue", "enqueue, one cap", "signed ingest", "read", "replay"):
         tail = results.percentile_ms(kind, JUDGED_AT, 0.99) / results.percentile_ms(kind, JUDGED_AT, 0.5)
         found.append(Aim(f"{kind}: p99 / p50", tail, 2.5, is_ceiling=True))
-    found += [Aim(f"{kind}: empty / full database", value, 1.1, is_ceiling=True) for kind, value in flat.items()]
+    found += [
+        Aim(f"{kind}: empty / full database", value, 1.1, is_ceiling=True) for kind, value in flat.items()
+    ]
     return found
 
 
@@ -88,7 +90,9 @@ def show(results: Results, counts: Counts, found: list[Aim], notes: list[str]) -
     return "\n".join(lines)
 
 
-def write(path: Path, results: Results, counts: Counts, found: list[Aim], notes: list[str], **more: Any) -> None:
+def write(
+    path: Path, results: Results, counts: Counts, found: list[Aim], notes: list[str], **more: Any
+) -> None:
     """Leave everything as JSON for a machine."""
     cells = [
         {

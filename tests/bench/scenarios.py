@@ -129,9 +129,7 @@ def replay_requests(world: World, places: list[tuple[str, str]]) -> Prepared:
     """Enqueue once more with the first key; the first answers are what must come back, byte for byte."""
     expected = []
     for tenant_id, party_id in places:
-        status, content = call(
-            world, "POST", enqueue_path(party_id), tenant_id, {}, key=f"bench-{party_id}"
-        )
+        status, content = call(world, "POST", enqueue_path(party_id), tenant_id, {}, key=f"bench-{party_id}")
         if status != 201:
             raise Wrong(f"enqueue answered {status}: {content!r}")
         expected.append(content)

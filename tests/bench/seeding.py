@@ -117,9 +117,7 @@ def operations(world: World, *, tenants: list[str], count: int) -> None:
     world.sql("CHECKPOINT")
 
 
-def _copy(
-    connection: psycopg.Connection, tables: tuple[str, ...], given: dict[str, str | int]
-) -> None:
+def _copy(connection: psycopg.Connection, tables: tuple[str, ...], given: dict[str, str | int]) -> None:
     """Copy the rows that belong to the pattern `p` once for each row of `n`."""
     for table in tables:
         pattern, changes = _COPIES[table]

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import http.client
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -18,7 +19,6 @@ from settld.core.principals import Actor
 from settld.launcher import commands
 from settld.launcher.ports import free_port
 from settld.stripe_gateway.outcomes import ProviderInDoubt
-from tests.support import deployment
 from tests.support.deployment import Deployment
 from tests.support.http import Answer, Server
 from tests.support.servers import admin_connection, process_database
@@ -147,6 +147,16 @@ class Scene:
                 " WHERE lease_expires_at IS NOT NULL"
             )
 
+    def let_the_provider_forget(self, operation: dict[str, Any]) -> None:
+        """Move the first send back beyond the time for which the provider remembers its key."""
+        self.expire_leases(operation)
+        with admin_connection(process_database()) as connection:
+            connection.execute(
+                "UPDATE dispatch_attempt a SET first_sent_at = first_sent_at - interval '24 h'"
+                " FROM money_rail_operation o WHERE o.id = a.operation_id AND o.operation_id = %s",
+                [operation["operationId"]],
+            )
+
     def tick(self, *, dies_at: str = "") -> None:
         """The worker's loops, once, in a process of their own."""
         done = self.deployment.manage(
@@ -157,6 +167,13 @@ class Scene:
     def recover_here(self) -> dict[str, int]:
         """The dispatch recovery in this process, pointed at the deployment's Stripe."""
         return doubt.recover_due(now=clock.now())
+
+    def eventually(self, is_so: Callable[[], bool], *, seconds: float = 60) -> None:
+        """Wait for what other processes do in their own time."""
+        deadline = time.monotonic() + seconds
+        while not is_so():
+            assert time.monotonic() < deadline, "it never came to be"
+            time.sleep(0.1)
 
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with admin_connection(process_database()) as connection:
@@ -174,7 +191,7 @@ class Scene:
             operation["operationId"],
         )
         movements = self.rows(
-            "SELECT kind, provider_ref FROM movement m JOIN money_rail_operation o ON o.id = m.operation_id"
+            "SELECT m.kind, m.provider_ref FROM movement m JOIN money_rail_operation o ON o.id = m.operation_id"
             " WHERE o.operation_id = %s",
             operation["operationId"],
         )

@@ -46,25 +46,45 @@ def _shows_what_it_knows(scene, operation, point):
         assert scene.operation(operation)["state"] == "submitted"
         return
     assert scene("GET", operation_path(operation))["dispatch"]["status"] == "dispatching"
-    for verb, code in (("submit", "MONEY_RAIL_SUBMIT_IN_PROGRESS"), ("cancel", "MONEY_RAIL_CANCEL_IN_FLIGHT")):
+    for verb, code in (
+        ("submit", "MONEY_RAIL_SUBMIT_IN_PROGRESS"),
+        ("cancel", "MONEY_RAIL_CANCEL_IN_FLIGHT"),
+    ):
         refused = scene.send("POST", f"{operation_path(operation)}/{verb}", {}, key=f"other-{verb}")
         assert (refused.status, refused.json["code"]) == (409, code)
 
 
-@pytest.mark.parametrize("point", ["submit.before_t2_failure", "submit.after_t2_failure"])
-def test_a_refusal_that_nobody_wrote_down_leaves_a_way_forward(scene, point):
+def test_a_refusal_that_was_written_down_before_the_death_allows_a_new_attempt(scene):
     operation = scene.enqueued("p_refused")
-    scene.account(payouts_enabled=False, preset="restricted")
-    with scene.doomed(point) as dies:
+    scene.account(preset="restricted")
+    with scene.doomed("submit.after_t2_failure") as dies:
         dies(f"{operation_path(operation)}/submit", {}, key="first")
-    assert scene.transfers(operation) == []
+    assert scene("GET", operation_path(operation))["dispatch"]["status"] == "rejected"
 
     scene.account(preset="verified")
-    scene.expire_leases()
     assert scene("POST", f"{operation_path(operation)}/submit", {}, key="first")["applied"] is True
+    assert scene("GET", operation_path(operation))["dispatch"]["attempt"] == 2
     scene.is_whole(operation)
     scene.confirm(operation)
     scene.agrees()
+
+
+def test_a_refusal_that_nobody_wrote_down_stays_a_doubt_until_a_person_looks(scene):
+    operation = scene.enqueued("p_refused")
+    submit = f"{operation_path(operation)}/submit"
+    scene.account(preset="restricted")
+    with scene.doomed("submit.before_t2_failure") as dies:
+        dies(submit, {}, key="first")
+
+    scene.account(preset="verified")  # too late: the provider repeats its first answer for this key
+    scene.expire_leases()
+    assert scene("POST", submit, {}, key="first", expect=502)["details"]["category"] == "upstream_rejected"
+    assert scene("GET", operation_path(operation))["dispatch"]["status"] == "in_doubt"
+
+    scene.let_the_provider_forget(operation)
+    assert scene("POST", submit, {}, key="first", expect=409)["code"] == "MONEY_RAIL_SUBMIT_INDETERMINATE"
+    assert scene("GET", operation_path(operation))["dispatch"]["status"] == "indeterminate"
+    assert scene.transfers(operation) == []
 
 
 def test_a_recovery_killed_in_a_worker_pays_once(scene):

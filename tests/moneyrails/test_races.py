@@ -221,3 +221,35 @@ def test_a_request_with_our_own_key_waits_for_the_first_and_replays_it(live_worl
     second.join(20)
     assert ends["second"] == f"replayed {ends['first']}"
     assert len(rail.keys) == 1
+
+
+def test_a_lock_that_does_not_come_is_told_from_other_faults(live_world):
+    from django.db import OperationalError, connection, connections, transaction
+    from psycopg.errors import LockNotAvailable
+
+    from settld.core import tenancy
+
+    live_world.set_controls()
+    live_world.closed("p")
+    locked, release = threading.Event(), threading.Event()
+
+    def hold():
+        from moneyrails.queries import payout_facts
+
+        with tenancy.tenant_scope(live_world.TENANT), transaction.atomic():
+            payout_facts.lock_controls(tenant_id=live_world.TENANT, now=live_world.NOW, exclusively=True)
+            locked.set()
+            release.wait(10)
+        connections.close_all()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert locked.wait(10)
+    with pytest.raises(OperationalError) as caught, transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '100ms'")
+        enqueuing(live_world, "p")()
+    release.set()
+    holder.join(10)
+    assert isinstance(caught.value.__cause__, LockNotAvailable)
+    assert enqueuing(live_world, "p")().state == "initiated"  # the connection is as good as before

@@ -35,7 +35,8 @@ def test_enqueue_answers_the_operation_in_full(api, world):
     operation = shown["moneyRailOperation"]
     assert set(operation) == {
         "schemaVersion", "providerId", "operationId", "tenantId", "direction", "idempotencyKey",
-        "amountCents", "currency", "counterpartyRef", "metadata", "state", "providerRef", "reasonCode", "initiatedAt",
+        "amountCents", "currency", "counterpartyRef", "metadata", "state", "providerRef", "reasonCode",
+        "initiatedAt",
         "submittedAt", "confirmedAt", "failedAt", "cancelledAt", "reversedAt", "createdAt", "updatedAt",
     }  # fmt: skip
     assert operation["idempotencyKey"] == row.payout_key

@@ -10,7 +10,8 @@ def failure(kind, **error):
 
     full = {
         "message": "no", "provider": "stripe", "category": "network_error", "retryable": True,
-        "httpStatus": None, "providerCode": None, "providerType": None, "providerRequestId": None, "endpoint": "/v1/transfers",
+        "httpStatus": None, "providerCode": None, "providerType": None, "providerRequestId": None,
+        "endpoint": "/v1/transfers",
         "attempt": 1, "maxAttempts": 3, "circuitOpenUntil": None,
     }  # fmt: skip
     return getattr(outcomes, kind)(full | error)

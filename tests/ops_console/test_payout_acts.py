@@ -229,3 +229,78 @@ def test_a_double_click_is_one_submission(live_db, api):
     assert answers == [303] * 4
     assert count_rows(DispatchAttempt, "tenant_a") == 1
     assert count_rows(Movement, "tenant_a") == 1
+
+
+@pytest.fixture
+def stripe_payout(world, settings, monkeypatch):
+    """A payout at a provider that is called over the network, and the answers it will give."""
+    from moneyrails.services import submission
+    from settld.settings_parsing import MoneyRails, Provider
+
+    answers = []
+
+    class Scripted:
+        def create_transfer(self, order):
+            raise answers.pop(0)
+
+        def find_transfers(self, order):
+            return []
+
+    providers = {"stripe_test": Provider("stripe_test", "production")}
+    settings.MONEY_RAILS = MoneyRails("sandbox", "stripe_test", providers)
+    monkeypatch.setattr(submission.stripe_rail, "StripeRail", Scripted)
+    monkeypatch.setattr(submission.stripe_rail, "is_configured", lambda: True)
+    world.controls(realMoneyEnabled=True)
+    return world.payout("p1", counterpartyRef="stripe_connect:acct_1"), answers
+
+
+def failure(kind, **error):
+    from settld.stripe_gateway import outcomes
+
+    fields = {
+        "message": "the provider is not there",
+        "provider": "stripe",
+        "category": "network_error",
+        "retryable": True,
+        "httpStatus": None,
+        "providerCode": None,
+        "providerType": None,
+        "providerRequestId": None,
+        "endpoint": "/v1/transfers",
+        "attempt": 3,
+        "maxAttempts": 3,
+        "circuitOpenUntil": None,
+    }
+    return getattr(outcomes, kind)(fields | error)
+
+
+def test_an_unknown_outcome_is_not_shown_as_a_no(stripe_payout, finance):
+    operation, answers = stripe_payout
+    answers.append(failure("ProviderInDoubt"))
+    address = f"{page_of(operation)}/submit"
+
+    answer = finance.post(address, form_of(finance, address))
+    page = finance.get(page_of(operation)).content.decode()
+
+    assert answer.status_code == 409
+    assert b"Whether money moved is not known yet" in answer.content
+    assert b"MONEY_RAIL_PROVIDER_UPSTREAM_ERROR" in answer.content
+    assert "In doubt" in page
+    assert "Attempt 1: in doubt" in page
+    assert "Cancel payout" not in page
+    assert b"In doubt" in finance.get("/console/payouts?dispatch=unknown").content
+    assert b"1 in doubt, 0 indeterminate" in finance.get("/console").content
+
+
+def test_a_clear_no_is_shown_as_one_and_another_try_is_offered(stripe_payout, finance):
+    operation, answers = stripe_payout
+    answers.append(failure("ProviderRejected", category="upstream_rejected", message="no such destination"))
+    address = f"{page_of(operation)}/submit"
+
+    answer = finance.post(address, form_of(finance, address))
+    page = finance.get(page_of(operation)).content.decode()
+
+    assert b"not known yet" not in answer.content
+    assert b"no such destination" in answer.content
+    assert "Attempt 1: rejected" in page
+    assert "Submit payout" in page

@@ -15,7 +15,12 @@ def test_statements_show_what_became_of_them(world, approver):
 
     page = approver.get("/console/statements", {"period": PERIOD}).content.decode()
 
-    assert re.findall(r'<th scope="row">(?:<a [^>]+>)?([^<]+)<', page) == ["customer", "nothing", "paid", "waiting"]
+    assert re.findall(r'<th scope="row">(?:<a [^>]+>)?([^<]+)<', page) == [
+        "customer",
+        "nothing",
+        "paid",
+        "waiting",
+    ]
     assert page.count("Nothing due") == 2
     assert "4 statements, 2 payable, 200.00 USD; 1 payout" in page
     assert "Enqueue…" not in page

@@ -40,7 +40,12 @@ def _user(person: Person, password: str) -> User:
     user: User
     user, _ = get_user_model().objects.get_or_create(
         username=person.username,
-        defaults={"first_name": person.first_name, "last_name": person.last_name},
+        defaults={
+            "first_name": person.first_name,
+            "last_name": person.last_name,
+            "platform_role": person.platform_role,
+            "is_staff": bool(person.platform_role),
+        },
     )
     if not user.check_password(password):
         user.set_password(password)

@@ -14,7 +14,7 @@ from settld.closing import documents
 from settld.closing.models import PartyStatement, StatementStatus
 from settld.closing.queries import current, in_code_point_order
 from settld.closing.services import instructions
-from settld.core import canonical_json, clock, money, transactions
+from settld.core import canonical_json, clock, failpoints, money, transactions
 from settld.core.principals import Actor
 from settld.ledger import queries as ledger
 from settld.ledger.models import MonthClose, MonthStatus
@@ -63,6 +63,7 @@ def close_month(*, tenant_id: str, month: str, basis: str, now: dt.datetime) -> 
             generated_at=request.at,
             now=now,
         )
+        failpoints.hit("close.before_freeze")
         statement, _ = _store(
             documents.monthly_statement_draft(
                 tenant_id=tenant_id,
@@ -78,6 +79,8 @@ def close_month(*, tenant_id: str, month: str, basis: str, now: dt.datetime) -> 
             now=now,
         )
         _freeze(row, statement_id=statement.artifact_id, statement_hash=statement.artifact_hash, now=now)
+        failpoints.hit("close.before_commit")
+    failpoints.hit("close.after_commit")
     return Closed(month=row, is_new=True, instruction_count=count)
 
 

@@ -7,7 +7,7 @@ from settld.audit import services as audit
 from settld.closing.models import StatementStatus
 from settld.closing.queries import current
 from settld.closing.services import worker
-from settld.core import clock, transactions
+from settld.core import clock, failpoints, transactions
 from settld.core.errors import Conflict, NotFound
 from settld.core.principals import Actor
 from settld.ledger import queries as ledger
@@ -76,6 +76,7 @@ def request_close(
         row.save()
         worker.enqueue(event=event, month=row)
         _audit("MONTH_CLOSE_REQUESTED", month=row, event=event, actor=actor, now=now)
+        failpoints.hit("close_request.before_commit")
     return CloseRequest(month=row, event=event)
 
 
