@@ -23,8 +23,8 @@ help: ## List the commands
 
 setup: $(STAMP) ## Create .venv from the hashed locks (nothing to do the second time)
 
-$(STAMP): $(LOCKS) scripts/bootstrap.sh
-	@bash scripts/bootstrap.sh "$(PYTHON)" "$(VENV)"
+$(STAMP): $(LOCKS) .ci/bootstrap.sh
+	@bash .ci/bootstrap.sh "$(PYTHON)" "$(VENV)"
 	@touch $@
 
 run: setup ## Start everything: PostgreSQL, Redis, web, worker, beat, Stripe simulator, demo data
@@ -52,7 +52,7 @@ bench: setup ## Measure against a floor taken in the same run
 	@$(PY) -m tests.bench $(BENCH_ARGS)
 
 lock: setup ## Resolve pyproject.toml into the hashed locks
-	@bash scripts/lock.sh "$(UV)"
+	@bash .ci/lock.sh "$(UV)"
 
 fmt: setup ## Format and fix what can be fixed
 	@$(PY) -m ruff format .
