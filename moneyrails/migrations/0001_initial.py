@@ -231,7 +231,7 @@ class Migration(migrations.Migration):
                 ("amount_cents", models.BigIntegerField()),
                 ("recovery_applied_cents", models.BigIntegerField(default=0)),
                 ("currency", models.CharField(db_collation="C", max_length=3)),
-                ("counterparty_ref", models.CharField(db_collation="C", max_length=200)),
+                ("counterparty_ref", models.CharField(db_collation="C", max_length=600)),
                 (
                     "requested_counterparty_ref",
                     models.CharField(blank=True, db_collation="C", default="", max_length=500),
@@ -453,7 +453,7 @@ class Migration(migrations.Migration):
                     "requested_counterparty_ref",
                     models.CharField(blank=True, db_collation="C", default="", max_length=500),
                 ),
-                ("counterparty_ref", models.CharField(db_collation="C", max_length=200)),
+                ("counterparty_ref", models.CharField(db_collation="C", max_length=600)),
                 ("response", models.JSONField()),
                 ("created_at", models.DateTimeField()),
                 (

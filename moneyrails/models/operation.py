@@ -50,7 +50,7 @@ class Operation(models.Model):
     amount_cents = models.BigIntegerField()
     recovery_applied_cents = models.BigIntegerField(default=0)
     currency = fields.name(3)
-    counterparty_ref = fields.name()
+    counterparty_ref = fields.name(600)
     requested_counterparty_ref = fields.optional()
     requested_provider_id = fields.optional()
     metadata: "models.JSONField[Any, Any]" = models.JSONField(default=dict)

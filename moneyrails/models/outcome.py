@@ -27,7 +27,7 @@ class PayoutOutcome(models.Model):
     )
     provider_id = fields.name()
     requested_counterparty_ref = fields.optional()
-    counterparty_ref = fields.name()
+    counterparty_ref = fields.name(600)
     response: "models.JSONField[Any, Any]" = models.JSONField()
     created_at = models.DateTimeField()
 

@@ -42,15 +42,3 @@ def open_reversals(account: Account) -> list[OpenReversal]:
         .order_by("operation__reversed_at", "operation__operation_id")
     )
     return [OpenReversal(row, row.open_cents) for row in rows]
-
-
-def outstanding_from_entries(account: Account) -> int:
-    """Add up the ledger: what the kept balance must equal."""
-    signed = {"reversal": 1, "release": 1, "recovery": -1, "adjustment": -1}
-    sums = (
-        ChargebackEntry.objects.filter(**account.filter())
-        .values("kind")
-        .annotate(total=Sum("amount_cents"))
-        .order_by()
-    )
-    return sum(signed[row["kind"]] * row["total"] for row in sums)

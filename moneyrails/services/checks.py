@@ -9,7 +9,6 @@ from moneyrails.models import ChargebackEntry, ExposureCounter, Operation, Party
 from moneyrails.services import exposure
 from settld.core import tenancy
 
-
 _BALANCES = """
 SELECT party_id, currency, provider_mode, coalesce(held.outstanding_cents, 0), coalesce(entries.cents, 0)
 FROM (SELECT * FROM party_balance WHERE tenant_id = %s) held

@@ -13,7 +13,6 @@ from moneyrails import states
 from moneyrails.models import ExposureCounter, Operation
 from settld.core import clock, transactions
 
-
 _DIFFERENCES = """
 SELECT coalesce(held.provider_mode, real.provider_mode), coalesce(held.day_key, real.day_key),
   coalesce(held.amount_cents, 0), coalesce(real.cents, 0),

@@ -242,7 +242,7 @@ def record(
             has_left = recorded.operation.state in states.LEFT_US
             if not recorded.is_ours:
                 done = Submission(recorded.operation, applied=False, reason="already_submitted")
-            if has_left:
+            else:
                 memory.keep(done)
             failpoints.hit("submit.before_t2_commit")
     except dispatch.ProviderRefConflict:

@@ -30,7 +30,7 @@ def test_redis_stopped_in_the_middle_loses_nothing(live_db):
         statement = {"partyRole": "operator", "payoutCents": CENTS}
         scene("PUT", f"/ops/party-statements/p_late/{PERIOD}", statement)
         scene("POST", "/ops/month-close", {"month": PERIOD}, key="close", expect=202)
-        stored = "SELECT count(*) FROM  WHERE event_type = 'transfer.created'"
+        stored = "SELECT count(*) FROM billing_webhook_events WHERE event_type = 'transfer.created'"
         scene.eventually(lambda: scene.rows(stored)[0][0] == 4)
         for operation in payouts:
             assert scene.operation(operation)["state"] == "submitted"

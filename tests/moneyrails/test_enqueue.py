@@ -378,3 +378,8 @@ def test_a_payout_whose_instruction_the_close_did_not_write_gets_one(world):
         "currency": "USD",
         "destinationRef": "bank:1",
     }
+
+
+def test_the_longest_counterparty_that_the_route_takes_fits(world):
+    world.closed()
+    assert enqueue(counterparty_ref="b" * 500).operation.counterparty_ref == "b" * 500

@@ -369,6 +369,35 @@ def test_an_event_during_the_call_wins_and_there_is_one_audit(world, rail):
     assert OpsAudit.objects.filter(action="MONEY_RAIL_OPERATION_SUBMITTED").count() == 1
 
 
+def test_a_twin_that_answered_first_does_not_undo_what_we_saw(world, rail):
+    """The event wins, our twin stores its reply under our key, and only then does our own T2 come."""
+    from moneyrails.models import DispatchAttempt
+
+    operation = world.real_payout()
+    plain, kept = rail.create_transfer, []
+
+    class OneReply:
+        identity_hash = "same"
+
+        def recall(self):
+            """No reply yet."""
+
+        def keep(self, result):
+            assert not kept, "a key has one reply"
+            kept.append(result.reason)
+
+    def slow(order):
+        transfer = plain(order)
+        world.told(operation, "submitted", provider_ref=transfer.transfer_id)
+        submit(operation, rail=rail, memory=OneReply())
+        return transfer
+
+    rail.create_transfer = slow
+    done = submit(operation, rail=rail, memory=OneReply())
+    assert (done.reason, kept) == ("already_submitted", ["already_submitted"])
+    assert DispatchAttempt.objects.get().observed_ref == done.operation.provider_ref
+
+
 # --- recovery by beat ---------------------------------------------------------------------------------------
 def crashed(world, rail, *, after_effect):
     """T1 is committed and the process is gone, before or after the provider did its work."""

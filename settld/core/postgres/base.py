@@ -1,34 +1,85 @@
 """Django's PostgreSQL backend, plus the tenant scope with every transaction.
 
-BEGIN, the lock timeout and the scope travel as one message, so a scoped transaction costs no more
-round trips than a plain one. Outside a transaction the scope travels in the same flush as the
-statement and ends with it. Nothing is ever set for the session: a pooled connection leaks no tenant.
+BEGIN, the lock timeout and the scope travel with the transaction's first statement, and what was given to
+`send_with_commit` travels with COMMIT, so a scoped transaction costs fewer round trips than a plain one.
+Outside a transaction the scope travels with the statement and ends with it. Nothing is ever set for the
+session: a pooled connection leaks no tenant.
 """
 
 from typing import Any
 
 from django.db.backends.postgresql import base
-from psycopg import Cursor, sql
+from psycopg import ClientCursor, Cursor, sql
 
 from settld.core import tenancy
 
 LOCK_TIMEOUT_MS = 10_000
-_ANNOUNCE = "SELECT set_config('settld.tenant_id', %s, true), set_config('settld.platform', %s, true)"
+# A longer statement gains more from its prepared plan than from travelling with BEGIN.
+LONGEST_COMPANION = 600
+_SCOPE = "SELECT set_config('settld.tenant_id', {tenant}, true), set_config('settld.platform', {platform}, true)"
+_BEGIN = f"BEGIN; SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}; {_SCOPE}"
+
+
+def _with_scope(template: str, connection: Any) -> str:
+    scope = tenancy.current()
+    text = sql.SQL(template).format(  # type: ignore[arg-type]  # both templates are constants of this file
+        tenant=sql.Literal(scope.tenant_id), platform=sql.Literal("on" if scope.is_platform else "")
+    )
+    return text.as_string(connection)
+
+
+def _bound(query: Any, params: Any, connection: Any) -> str:
+    """Write a statement with its parameters in it, so that it can share a message with others."""
+    if params is None:
+        return query.as_string(connection) if isinstance(query, sql.Composable) else str(query)
+    return ClientCursor(connection).mogrify(query, params)
 
 
 class _Scoped:
-    """Give statements outside a transaction their scope, in the same flush."""
+    """Send statements with what must go before them, in one message."""
 
     connection: Any
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-        scope = tenancy.current()
-        if scope is tenancy.NOBODY or self.connection.pgconn.transaction_status != 0:
-            return super().execute(query, params, **options)  # type: ignore[misc]
-        with self.connection.pipeline():
-            with Cursor(self.connection) as herald:
-                herald.execute(_ANNOUNCE, [scope.tenant_id, "on" if scope.is_platform else ""], prepare=True)
-            return super().execute(query, params, **options)  # type: ignore[misc]
+        connection = self.connection
+        begin = connection.__dict__.pop("settld_begin", None)
+        if begin is not None:
+            if len(query if isinstance(query, str) else "") <= LONGEST_COMPANION:
+                return self._last_of(f"{begin}; {_bound(query, params, connection)}")
+            _send(connection, begin)
+        elif connection.pgconn.transaction_status == 0 and tenancy.current() is not tenancy.NOBODY:
+            scope = _with_scope(_SCOPE, connection)
+            return self._last_of(f"{scope}; {_bound(query, params, connection)}")
+        return super().execute(query, params, **options)  # type: ignore[misc]
+
+    def _last_of(self, text: str) -> Any:
+        """Send several statements at once and stand on the result of the last."""
+        super().execute(text, prepare=False)  # type: ignore[misc]
+        while self.nextset():  # type: ignore[attr-defined]
+            pass
+        return self
+
+    def executemany(self, *args: Any, **options: Any) -> Any:
+        self._begin()
+        return super().executemany(*args, **options)  # type: ignore[misc]
+
+    def copy(self, *args: Any, **options: Any) -> Any:
+        self._begin()
+        return super().copy(*args, **options)  # type: ignore[misc]
+
+    def stream(self, *args: Any, **options: Any) -> Any:
+        self._begin()
+        return super().stream(*args, **options)  # type: ignore[misc]
+
+    def _begin(self) -> None:
+        begin = self.connection.__dict__.pop("settld_begin", None)
+        if begin is not None:
+            _send(self.connection, begin)
+
+
+def _send(connection: Any, text: str) -> None:
+    with Cursor(connection) as cursor:
+        cursor.execute(text, prepare=False)
 
 
 class ScopedServerCursor(_Scoped, base.ServerBindingCursor):
@@ -53,18 +104,33 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _set_autocommit(self, autocommit: bool) -> None:
         if autocommit or not self.settings_dict["OPTIONS"].get("scoped", True):
+            self._forget()
             super()._set_autocommit(autocommit)  # type: ignore[misc]  # the stubs leave it out
             return
+        self.connection.settld_begin = _with_scope(_BEGIN, self.connection)
+
+    def send_with_commit(self, query: str, params: Any) -> None:
+        """Keep a statement whose result nobody needs, to be sent in one message with COMMIT."""
+        waiting = self.connection.__dict__.setdefault("settld_farewell", [])
+        waiting.append(_bound(query, params, self.connection))
+
+    def _commit(self) -> None:
+        if self.connection is None:
+            return
+        farewell = self.connection.__dict__.pop("settld_farewell", None)
+        if not farewell:
+            self.connection.__dict__.pop("settld_begin", None)  # a transaction in which nothing was said
+            super()._commit()  # type: ignore[misc]
+            return
+        begin = self.connection.__dict__.pop("settld_begin", None)
         with self.wrap_database_errors:
-            scope = tenancy.current()
-            begin = sql.SQL(
-                "BEGIN; SET LOCAL lock_timeout = {timeout};"
-                " SELECT set_config('settld.tenant_id', {tenant}, true),"
-                " set_config('settld.platform', {platform}, true)"
-            ).format(
-                timeout=sql.Literal(LOCK_TIMEOUT_MS),
-                tenant=sql.Literal(scope.tenant_id),
-                platform=sql.Literal("on" if scope.is_platform else ""),
-            )
-            with Cursor(self.connection) as cursor:
-                cursor.execute(begin, prepare=False)
+            _send(self.connection, "; ".join([*([begin] if begin else []), *farewell, "COMMIT"]))
+
+    def _rollback(self) -> None:
+        self._forget()
+        super()._rollback()  # type: ignore[misc]
+
+    def _forget(self) -> None:
+        if self.connection is not None:
+            self.connection.__dict__.pop("settld_begin", None)
+            self.connection.__dict__.pop("settld_farewell", None)
