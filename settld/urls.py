@@ -29,3 +29,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     re_path(r"^.*$", unknown_path),
 ]
+
+handler500 = pages.server_error

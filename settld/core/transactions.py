@@ -4,13 +4,27 @@ The backend opens every transaction with a lock timeout of ten seconds: a lock t
 raises OperationalError (lock_not_available), which the API renders as a refusal to retry.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
-_last_words: ContextVar[list[Callable[[], object]] | None] = ContextVar("last_words", default=None)
+Explain = Callable[[DatabaseError], Exception | None]
+
+
+@dataclass
+class _Ending:
+    """What a transaction still has to do, and who can explain a failure of what travels with COMMIT."""
+
+    is_real: bool  # false inside a test's own transaction, where our commit commits nothing
+    writes: list[Callable[[], object]] = field(default_factory=list)
+    explain: list[Explain] = field(default_factory=list)
+
+
+_ending: ContextVar[_Ending | None] = ContextVar("transaction_ending", default=None)
 
 
 @contextmanager
@@ -18,20 +32,26 @@ def atomic(*, durable: bool = False) -> Iterator[None]:
     """Run one transaction; `durable` refuses to be nested, so what returns is committed.
 
     Nested use joins the outer transaction. What was given to `before_commit` runs at the end of the
-    outermost one, inside it.
+    outermost one, inside it; what was given to `send_with_commit` is sent with its COMMIT.
     """
-    if _last_words.get() is not None and connection.in_atomic_block:
+    if _ending.get() is not None and connection.in_atomic_block:
         with transaction.atomic(durable=durable):
             yield
         return
-    token = _last_words.set([])
+    ending = _Ending(is_real=not connection.in_atomic_block)
+    token = _ending.set(ending)
     try:
         with transaction.atomic(durable=durable):
             yield
-            for write in _last_words.get() or []:
+            for write in ending.writes:
                 write()
+    except DatabaseError as error:
+        for explain in ending.explain:
+            if (refusal := explain(error)) is not None:
+                raise refusal from error
+        raise
     finally:
-        _last_words.reset(token)
+        _ending.reset(token)
 
 
 @contextmanager
@@ -40,7 +60,7 @@ def joined() -> Iterator[None]:
 
     A refusal raised inside then undoes the caller's whole transaction, so it must leave the caller too.
     """
-    if _last_words.get() is not None and connection.in_atomic_block:
+    if _ending.get() is not None and connection.in_atomic_block:
         yield
     else:
         with atomic():
@@ -49,11 +69,27 @@ def joined() -> Iterator[None]:
 
 def before_commit(write: Callable[[], object]) -> None:
     """Do a write as the transaction's last act, so that the rows it locks are locked briefly."""
-    waiting = _last_words.get()
-    if waiting is None or not connection.in_atomic_block:
+    ending = _ending.get()
+    if ending is None or not connection.in_atomic_block:
         write()
     else:
-        waiting.append(write)
+        ending.writes.append(write)
+
+
+def send_with_commit(query: str, params: Sequence[Any], *, explain: Explain | None = None) -> None:
+    """Send a write whose result nobody needs in one message with COMMIT, or at once where that cannot be.
+
+    The rows that it locks are then locked for no round trip of ours. `explain` turns a failure of the
+    write into a refusal, or gives None for a failure of something else.
+    """
+    ending = _ending.get()
+    if ending is not None and explain is not None:
+        ending.explain.append(explain)
+    if ending is not None and ending.is_real and len(connection.savepoint_ids) == 0:
+        connection.send_with_commit(query, params)  # type: ignore[attr-defined]  # our backend's
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(query, params)
 
 
 def require_no_transaction() -> None:

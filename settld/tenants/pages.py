@@ -88,3 +88,8 @@ def _next(request: HttpRequest) -> str:
     if url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}):
         return target
     return str(settings.LOGIN_REDIRECT_URL)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Show people a fault of ours, with the request id that leads to the log."""
+    return render(request, "500.html", {"request_id": getattr(request, "request_id", "")}, status=500)

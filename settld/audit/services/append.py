@@ -13,6 +13,8 @@ from settld.core.principals import Actor
 
 SECRET_KEYS = re.compile(r"secret|token|password|authorization|apikey|api_key", re.IGNORECASE)
 REDACTED = "[REDACTED]"
+_FUNCTION = "ops_audit_append"
+_APPEND = f"SELECT {_FUNCTION}(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"  # noqa: S608  (a constant)
 
 
 class AuditLogFailed(Refusal):
@@ -40,12 +42,11 @@ def append(
     """
     text = _details_text(details)
     instant = at or clock.now()
-    transactions.before_commit(
-        lambda: _write(
-            tenant_id=tenant_id, actor=actor, action=action, target_type=target_type,
-            target_id=target_id, details_text=text, at=instant,
-        )
+    row = _row(
+        tenant_id=tenant_id, actor=actor, action=action, target_type=target_type,
+        target_id=target_id, details_text=text, at=instant,
     )  # fmt: skip
+    transactions.before_commit(lambda: transactions.send_with_commit(_APPEND, row, explain=_explain))
 
 
 def append_now(
@@ -60,12 +61,29 @@ def append_now(
 ) -> int:
     """Add a row at once and give its id, for callers that record which audit row speaks of them."""
     return _write(
-        tenant_id=tenant_id, actor=actor, action=action, target_type=target_type,
-        target_id=target_id, details_text=_details_text(details), at=at or clock.now(),
+        _row(
+            tenant_id=tenant_id, actor=actor, action=action, target_type=target_type,
+            target_id=target_id, details_text=_details_text(details), at=at or clock.now(),
+        )
     )  # fmt: skip
 
 
-def _write(
+def _write(row: list[Any]) -> int:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_APPEND, row)
+            return int(cursor.fetchone()[0])
+    except DatabaseError as error:
+        raise AuditLogFailed() from error
+
+
+def _explain(error: DatabaseError) -> AuditLogFailed | None:
+    """Tell a failure to append from any other failure of the transaction."""
+    diagnosis = getattr(error.__cause__, "diag", None)
+    return AuditLogFailed() if _FUNCTION in (getattr(diagnosis, "context", None) or "") else None
+
+
+def _row(
     *,
     tenant_id: str,
     actor: Actor,
@@ -74,19 +92,11 @@ def _write(
     target_id: str,
     details_text: str,
     at: dt.datetime,
-) -> int:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT ops_audit_append(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-                [
-                    tenant_id, actor.key_id, actor.principal_id, action, target_type, target_id,
-                    actor.request_id, at, sha256_hex(details_text), details_text,
-                ],
-            )  # fmt: skip
-            return int(cursor.fetchone()[0])
-    except DatabaseError as error:
-        raise AuditLogFailed() from error
+) -> list[Any]:
+    return [
+        tenant_id, actor.key_id, actor.principal_id, action, target_type, target_id,
+        actor.request_id, at, sha256_hex(details_text), details_text,
+    ]  # fmt: skip
 
 
 def _details_text(details: dict[str, Any] | None) -> str:

@@ -124,7 +124,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return
         begin = self.connection.__dict__.pop("settld_begin", None)
         with self.wrap_database_errors:
-            _send(self.connection, "; ".join([*([begin] if begin else []), *farewell, "COMMIT"]))
+            _send(self.connection, ";\n".join([*([begin] if begin else []), *farewell, "COMMIT"]))
 
     def _rollback(self) -> None:
         self._forget()

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import connection
 
-from settld.core import ids
+from settld.core import ids, transactions
 from settld.core.canonical_json import CanonicalJsonError
 from settld.core.errors import Conflict, Invalid
 from settld.core.hashing import canonical_hash, sha256_hex
@@ -115,13 +115,12 @@ def store(wanted: Identity, *, status: int, body: str, now: dt.datetime) -> None
     """Keep a reply in the transaction of its effect; only 2xx are kept."""
     if not 200 <= status < 300:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO idempotency_record (id, tenant_id, principal_id, route, key, identity_hash,"
-            " request_hash, status, body, created_at, expires_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [
-                ids.uuid7(), wanted.tenant_id, wanted.principal_id, wanted.route, wanted.key, wanted.hash,
-                wanted.request_hash, status, body, now, now + KEEP,
-            ],
-        )  # fmt: skip
+    transactions.send_with_commit(
+        "INSERT INTO idempotency_record (id, tenant_id, principal_id, route, key, identity_hash,"
+        " request_hash, status, body, created_at, expires_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        [
+            ids.uuid7(), wanted.tenant_id, wanted.principal_id, wanted.route, wanted.key, wanted.hash,
+            wanted.request_hash, status, body, now, now + KEEP,
+        ],
+    )  # fmt: skip
