@@ -34,9 +34,15 @@ def atomic(*, durable: bool = False) -> Iterator[None]:
     Nested use joins the outer transaction. What was given to `before_commit` runs at the end of the
     outermost one, inside it; what was given to `send_with_commit` is sent with its COMMIT.
     """
-    if _ending.get() is not None and connection.in_atomic_block:
-        with transaction.atomic(durable=durable):
-            yield
+    outer = _ending.get()
+    if outer is not None and connection.in_atomic_block:
+        staged = len(outer.writes)
+        try:
+            with transaction.atomic(durable=durable):
+                yield
+        except BaseException:
+            del outer.writes[staged:]  # what was undone must not be spoken of at the end
+            raise
         return
     ending = _Ending(is_real=not connection.in_atomic_block)
     token = _ending.set(ending)
