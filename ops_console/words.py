@@ -77,7 +77,7 @@ def payout_subject(identifier: str) -> str:
 
 def label(word: str) -> str:
     """Make a label out of a wire word, as in missing_operation."""
-    return word.replace("_", " ").strip().capitalize()
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", word).replace("_", " ").strip().capitalize()
 
 
 def action(word: str) -> str:

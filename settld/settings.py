@@ -152,6 +152,8 @@ AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_HTTP_RESPONSE_CODE = 429
+AXES_LOCKOUT_CALLABLE = "settld.tenants.pages.locked_out"
+STAFF_SECOND_FACTOR = parsing.boolean(env, "SETTLD_STAFF_SECOND_FACTOR", IS_PRODUCTION)
 OTP_TOTP_ISSUER = "Settld"
 
 from csp.constants import NONCE, NONE, SELF  # noqa: E402  (a constant of the library, used only here)
@@ -209,7 +211,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["settld.api.openapi.finish"],
     "PREPROCESSING_HOOKS": ["settld.api.openapi.only_public_routes"],
 }
-PROTOCOL = parsing.protocol(env)
+PROTOCOL = parsing.protocol(env, is_production=IS_PRODUCTION)
 MAX_BODY_BYTES = parsing.positive(env, "PROXY_MAX_BODY_BYTES", 1_000_000)
 RATE_LIMITS = parsing.rate_limits(env)
 IMPLICIT_TENANTS = parsing.boolean(env, "PROXY_IMPLICIT_TENANTS", not IS_PRODUCTION)
@@ -219,6 +221,8 @@ HEALTHZ_IS_PRIVATE = parsing.choice(env, "HEALTHZ_DETAIL", ("public", "private")
 OPS_TOKENS = parsing.ops_tokens(env, is_production=IS_PRODUCTION)
 KEY_PEPPERS = parsing.key_peppers(env, is_production=IS_PRODUCTION)
 AUTH_KEY_TOUCH_MIN_SECONDS = parsing.positive(env, "PROXY_AUTH_KEY_TOUCH_MIN_SECONDS", 60)
+ENV_SECRETS_ENABLED = parsing.boolean(env, "PROXY_ENABLE_ENV_SECRETS", ENVIRONMENT == "development")
+SECRETS_CACHE_TTL_SECONDS = parsing.natural(env, "PROXY_SECRETS_CACHE_TTL_SECONDS", 30)
 SIGNING_KEY_PEM = parsing.signing_key(env, is_production=IS_PRODUCTION)
 
 # --- Money rails ----------------------------------------------------------------------------------
@@ -235,6 +239,11 @@ MONEY_RAIL_RECONCILE = {
         env, "PROXY_MONEY_RAIL_RECONCILE_MAX_PROVIDERS_PER_TENANT", 10
     ),
 }
+EVIDENCE_RETENTION_MAX_DAYS = parsing.positive(env, "PROXY_EVIDENCE_RETENTION_MAX_DAYS", 365)
+RETENTION_DEFAULT_DAYS = parsing.natural(env, "PROXY_RETENTION_DEFAULT_DAYS", 0)
+RETENTION_MAX_DAYS = parsing.natural(env, "PROXY_RETENTION_MAX_DAYS", 0)
+QUOTA_DEFAULTS = parsing.counts(env, "PROXY_QUOTA_DEFAULTS")
+QUOTA_MAXIMA = parsing.counts(env, "PROXY_QUOTA_MAXIMA")
 MAINTENANCE_INTERVAL_SECONDS = parsing.positive(env, "PROXY_MAINTENANCE_INTERVAL_SECONDS", 300)
 
 # --- Stripe ---------------------------------------------------------------------------------------
@@ -244,10 +253,11 @@ STRIPE = parsing.stripe(env)
 EXPORT_DESTINATIONS = parsing.export_destinations(env, is_production=IS_PRODUCTION)
 
 # --- Logs, admin, beat ----------------------------------------------------------------------------
-from settld.settings_beat import CELERY_BEAT_SCHEDULE  # noqa: E402, F401
+from settld.settings_beat import CELERY_BEAT_SCHEDULE  # noqa: E402
 from settld.settings_logging import LOGGING, configure_structlog  # noqa: E402, F401
 from settld.settings_look import UNFOLD  # noqa: E402, F401
 
+CELERY_BEAT_SCHEDULE["retention"]["schedule"] = float(MAINTENANCE_INTERVAL_SECONDS)
 LOGGING_CONFIG = "logging.config.dictConfig"
 configure_structlog()
 

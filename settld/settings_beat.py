@@ -10,5 +10,6 @@ CELERY_BEAT_SCHEDULE = {
     "dispatch-recovery": {"task": "moneyrails.recover_dispatches", "schedule": 60.0},
     "beat-heartbeat": {"task": "maintenance.heartbeat", "schedule": 10.0},
     "audit-checkpoint": {"task": "audit.sign_checkpoints", "schedule": 3600.0},
+    "retention": {"task": "maintenance.retention_tick", "schedule": 300.0},
     "idempotency-purge": {"task": "idempotency.purge_expired", "schedule": 3600.0},
 }

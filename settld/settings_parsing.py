@@ -1,5 +1,6 @@
 """Reading settings: each function takes the environment and gives a valid value or says what to fix."""
 
+import datetime as dt
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.exceptions import ImproperlyConfigured
 
 from settld.core.principals import SCOPES
+from settld.core.secret_refs import SecretRefFailed, require_form
 
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 EVENT_TYPES = ("submitted", "confirmed", "failed", "cancelled", "reversed")
@@ -73,6 +75,14 @@ def json_value(env: environ.Env, name: str) -> Any:
         return json.loads(value)
     except ValueError as error:
         raise refuse(name, f"is not valid JSON ({error})") from error
+
+
+def counts(env: environ.Env, name: str) -> dict[str, int]:
+    """Read a JSON object of whole numbers, zero or more."""
+    value = json_value(env, name) or {}
+    if not isinstance(value, dict) or not all(type(count) is int and count >= 0 for count in value.values()):
+        raise refuse(name, "must be a JSON object whose values are whole numbers, zero or more")
+    return value
 
 
 # --- The basics -----------------------------------------------------------------------------------
@@ -169,8 +179,13 @@ class Protocol:
     deprecations: dict[str, str] = field(default_factory=dict)
     is_required: bool = False
 
+    @property
+    def supported(self) -> list[str]:
+        """List the versions that we name to clients."""
+        return sorted({self.minimum, self.maximum})
 
-def protocol(env: environ.Env) -> Protocol:
+
+def protocol(env: environ.Env, *, is_production: bool) -> Protocol:
     """Read the protocol window and the file of cutoffs."""
     bounds = {}
     for name in ("PROXY_PROTOCOL_MIN", "PROXY_PROTOCOL_MAX"):
@@ -184,7 +199,7 @@ def protocol(env: environ.Env) -> Protocol:
     if path:
         try:
             content = json.loads(Path(path).read_text())
-            cutoffs = {version: str(entry["cutoff"]) for version, entry in content.items()}
+            cutoffs = {version: _instant(entry["cutoff"]) for version, entry in content.items()}
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise refuse("PROXY_PROTOCOL_DEPRECATIONS", f"is not a readable cutoff file ({error})") from error
     return Protocol(
@@ -192,8 +207,15 @@ def protocol(env: environ.Env) -> Protocol:
         bounds["PROXY_PROTOCOL_MAX"],
         bounds["PROXY_PROTOCOL_MAX"],
         cutoffs,
-        boolean(env, "PROXY_PROTOCOL_REQUIRE_HEADER", False),
+        boolean(env, "PROXY_PROTOCOL_REQUIRE_HEADER", is_production),
     )
+
+
+def _instant(value: str) -> str:
+    """Read a date or date-time as the wire writes it, so that two of them compare as texts."""
+    instant = dt.datetime.fromisoformat(value)
+    instant = instant if instant.tzinfo else instant.replace(tzinfo=dt.UTC)
+    return instant.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 @dataclass(frozen=True)
@@ -471,6 +493,11 @@ def _require_destination(name: str, destination: Any, *, env: environ.Env, is_pr
         raise refuse(name, f'destination {identity} needs kind "webhook" and a url')
     if not (destination.get("secret") or destination.get("secretRef")):
         raise refuse(name, f"destination {identity} needs a secret or a secretRef")
+    if destination.get("secretRef"):
+        try:
+            require_form(str(destination["secretRef"]))
+        except SecretRefFailed as error:
+            raise refuse(name, f"secretRef of destination {identity} {error.message}") from error
     inline_allowed = boolean(env, "PROXY_ALLOW_INLINE_SECRETS", False)
     if is_production and destination.get("secret") and not inline_allowed:
         raise refuse(

@@ -27,7 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("logout", pages.Logout.as_view(), name="logout"),
     path("admin/login/", pages.admin_login),
     path("admin/", admin.site.urls),
-    re_path(r"^.*$", unknown_path),
+    re_path(r"^[\s\S]*$", unknown_path),  # a line feed in a path is a path, too
 ]
 
 handler500 = pages.server_error

@@ -10,7 +10,7 @@ from moneyrails.rails import providers
 from moneyrails.rails.providers import Provider
 from moneyrails.services import events
 from moneyrails.services.events import Ingested
-from moneyrails.services.facts import Fact, event_type_of
+from moneyrails.services.facts import Fact, InvalidEvent, event_type_of
 from moneyrails.services.replies import Replayed
 from settld.api import openapi
 from settld.api.fields import Body
@@ -119,10 +119,11 @@ def require_signature(request: Any, provider: Provider) -> None:
 
 def read_fact(provider: Provider, body: Body, request: OpsRequest) -> Fact:
     """Read an event's body; raises Invalid."""
-    provider_status = (body.text("providerStatus", most=200) or "").lower()
+    named = Body(body.values, message=InvalidEvent.message)
+    provider_status = (named.text("providerStatus", most=200) or "").lower()
     event_type = event_type_of(
         provider,
-        event_type=(body.text("eventType", most=200) or "").lower(),
+        event_type=(named.text("eventType", most=200) or "").lower(),
         provider_status=provider_status,
     )
     return Fact(

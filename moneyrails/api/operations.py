@@ -82,10 +82,9 @@ class OperationDetail(OpsView):
     )
     def get(self, request: OpsRequest, provider_id: str, operation_id: str) -> HttpResponse:
         provider = providers.by_path(provider_id)
-        operation = operations.get(
+        operation, attempt = operations.get_with_attempt(
             tenant_id=request.tenant_id, provider_id=provider.provider_id, operation_id=operation_id
         )
-        attempt = operations.latest_attempt(operation)
         return Json({"operation": operation_json(operation), "dispatch": dispatch_json(attempt)})
 
 

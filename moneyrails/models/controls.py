@@ -13,7 +13,9 @@ class MoneyRailControls(models.Model):
     """One row per tenant; its row lock is the tenant payout lock (ruling 18).
 
     Whoever sends money holds the row FOR SHARE until commit, whoever changes a rule holds it FOR UPDATE:
-    when a stop has been answered, nothing that missed it is still on its way to commit. The row is made
+    when a stop has been answered, nothing that missed it is still on its way to commit. An advisory lock
+    taken before the row's keeps the queue, so a stop is not held off by payouts that keep coming
+    (payout_facts). The row is made
     on first need with the defaults; `configured_at` stays empty until somebody sets the controls.
     """
 

@@ -26,6 +26,11 @@ FROM money_rail_controls controls
 WHERE controls.tenant_id = %s
 FOR SHARE OF controls
 """  # noqa: S608  (column names come from the model)
+# Row locks know no queue: sharers that keep coming would hold off a change of the rules for as long as they
+# come, the kill switch too. Advisory locks are granted in order, so a change waits for the transactions
+# before it only. It comes before the row's lock, in a statement of its own that the facts' snapshot follows.
+_QUEUE = "SELECT pg_advisory_xact_lock{shared}(hashtextextended('money_rail_controls:' || %s, 0))"
+_QUEUE_SHARED, _QUEUE_EXCLUSIVE = _QUEUE.format(shared="_shared"), _QUEUE.format(shared="")
 _MAKE_CONTROLS = """
 INSERT INTO money_rail_controls
   (id, tenant_id, real_money_enabled, payout_kill_switch, has_connect, connect_enabled,
@@ -80,8 +85,9 @@ def read_beside(question: Question, read: Callable[[], T], *, now: dt.datetime) 
     Until the caller's transaction ends nobody changes the controls. A tenant that has no row gets one
     with the defaults, so that a later change waits for us too.
     """
-    with connection.cursor() as cursor:
+    with connection.cursor() as queue, connection.cursor() as cursor:
         with connection.wrap_database_errors, connection.connection.pipeline():
+            queue.execute(_QUEUE_SHARED, [question.tenant_id])
             cursor.execute(_FACTS, question.parameters())
             other = read()
             row = cursor.fetchone()
@@ -118,8 +124,13 @@ def make_controls(*, tenant_id: str, now: dt.datetime) -> None:
 
 
 def lock_controls(*, tenant_id: str, now: dt.datetime, exclusively: bool = False) -> MoneyRailControls:
-    """Lock the tenant's controls until commit: shared to send money, exclusively to change a rule."""
+    """Lock the tenant's controls until commit: shared to send money, exclusively to change a rule.
+
+    A change waits for those who hold the lock, and those who come after it wait for the change.
+    """
     strength = "UPDATE" if exclusively else "SHARE"
+    with connection.cursor() as queue:
+        queue.execute(_QUEUE_EXCLUSIVE if exclusively else _QUEUE_SHARED, [tenant_id])
     query = f"SELECT * FROM money_rail_controls WHERE tenant_id = %s FOR {strength}"  # noqa: S608
     rows = list(MoneyRailControls.objects.raw(query, [tenant_id]))
     if not rows:

@@ -1,9 +1,12 @@
 """The Stripe rail: transfers to connected accounts (spec 3.3)."""
 
+import re
+
 from moneyrails.rails.base import Transfer, TransferOrder
 from settld.stripe_gateway import answers, client
 
 PREFIX = "stripe_connect:"
+_CONNECTED = re.compile(rf"{PREFIX}(acct_[A-Za-z0-9_]+)")
 
 
 def is_configured() -> bool:
@@ -13,8 +16,8 @@ def is_configured() -> bool:
 
 def destination_of(counterparty_ref: str) -> str | None:
     """Give the connected account that a counterparty names; None when it names none."""
-    account = counterparty_ref.removeprefix(PREFIX)
-    return account if counterparty_ref.startswith(f"{PREFIX}acct_") else None
+    named = _CONNECTED.fullmatch(counterparty_ref)
+    return named.group(1) if named else None
 
 
 def metadata_of(order: TransferOrder) -> dict[str, str]:

@@ -10,8 +10,10 @@ from moneyrails.rails import base
 from moneyrails.rails import stripe as stripe_rail
 from moneyrails.rails.base import TransferOrder
 from moneyrails.states import AttemptStatus
+from settld.core import rows
 from settld.core.principals import Actor
 
+_OPEN = "tenant_id = %s AND operation_id = %s AND status = ANY(%s) FOR UPDATE"
 LEASE = dt.timedelta(seconds=120)
 CHECK_EVERY = dt.timedelta(seconds=60)
 MAX_CHECK_WAIT = dt.timedelta(hours=1)
@@ -158,7 +160,9 @@ def close(
 
 def resolve_by_event(operation: Operation, *, provider_ref: str, now: dt.datetime) -> DispatchAttempt | None:
     """Close the open attempt of an operation that a provider's event proves sent; None when none is open."""
-    attempt = operation.attempts.select_for_update().filter(status__in=sorted(states.OPEN_ATTEMPT)).first()
+    attempt = rows.first(
+        DispatchAttempt, _OPEN, [operation.tenant_id, operation.pk, sorted(states.OPEN_ATTEMPT)]
+    )
     if attempt is not None:
         attempt.lease_token = uuid.uuid4()
         close(attempt, AttemptStatus.SUCCEEDED, now=now, observed_ref=provider_ref)

@@ -27,6 +27,12 @@ def apply(controls: MoneyRailControls, wanted: ConnectPart | Part | None, *, now
         _set_default(controls.tenant_id, wanted.default_account_id)
 
 
+def reset(controls: MoneyRailControls) -> None:
+    """Bring back the defaults: not enabled, no accounts; the caller holds the controls exclusively."""
+    controls.has_connect, controls.connect_enabled, controls.connect_updated_at = True, False, None
+    ConnectAccount.objects.filter(tenant_id=controls.tenant_id).delete()
+
+
 def _replace_accounts(tenant_id: str, wanted: tuple[AccountPart, ...], *, now: dt.datetime) -> None:
     rows = ConnectAccount.objects.select_for_update().filter(tenant_id=tenant_id)
     known = {row.account_id: row for row in rows.order_by("account_id")}

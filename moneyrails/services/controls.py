@@ -46,7 +46,10 @@ def replace(*, tenant_id: str, payload: object = MISSING, now: dt.datetime) -> C
         controls = payout_facts.lock_controls(tenant_id=tenant_id, now=now, exclusively=True)
         before = as_json(controls)
         _apply(controls, wanted, now=now)
-        connect_config.apply(controls, wanted.connect, now=now)
+        if wanted.is_reset:
+            connect_config.reset(controls)
+        else:
+            connect_config.apply(controls, wanted.connect, now=now)
         controls.save()
         return Change(before, as_json(controls), controls.is_configured)
 

@@ -13,9 +13,11 @@ from moneyrails.services.replies import Memory, NoMemory
 from moneyrails.services.submit_conditions import SubmitInProgress
 from moneyrails.states import EventOutcome, OperationState
 from settld.audit import services as audit
-from settld.core import failpoints, transactions
+from settld.core import failpoints, rows, transactions
 from settld.core.errors import Conflict, Refusal
 from settld.core.principals import Actor
+
+_TAKEN_IN = "tenant_id = %s AND operation_id = %s AND dedupe_key = %s AND outcome <> 'rejected'"
 
 
 class InvalidTransition(Conflict):
@@ -89,13 +91,7 @@ def lock_for(
 
 def apply(operation: Operation, fact: Fact, *, actor: Actor, now: dt.datetime) -> Ingested:
     """Apply a fact to a locked operation: duplicates and same states change nothing."""
-    known = (
-        ProviderEvent.objects.filter(
-            tenant_id=operation.tenant_id, operation=operation, dedupe_key=fact.dedupe_key
-        )
-        .exclude(outcome=EventOutcome.REJECTED)
-        .first()
-    )
+    known = rows.first(ProviderEvent, _TAKEN_IN, [operation.tenant_id, operation.pk, fact.dedupe_key])
     if known is not None:
         return Ingested(operation, known, applied=False)
     if operation.state == fact.event_type:

@@ -5,6 +5,7 @@ without room, a rival operation of the same period: the later steps then insert 
 says which step it was. The counter is touched late in the transaction, so the hot row is held briefly.
 """
 
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -25,30 +26,27 @@ class Written:
 
 
 @lru_cache(maxsize=4)
-def _columns(model: type[models.Model]) -> "tuple[tuple[models.Field[Any, Any], ...], str, str]":
-    fields = tuple(model._meta.concrete_fields)
-    names = ", ".join(f'"{field.column}"' for field in fields)
-    casts = ", ".join(f"%s::{_plain_type(field)}" for field in fields)
-    return fields, names, casts
+def _columns(model: type[models.Model]) -> str:
+    return ", ".join(f'"{field.column}"' for field in model._meta.concrete_fields)
 
 
-def _plain_type(field: "models.Field[Any, Any]") -> str:
-    known = str(field.rel_db_type(connection))
-    return "text" if known.startswith("varchar") else known
+def _given(model: type[models.Model]) -> str:
+    """Read a row out of one JSON parameter, with the types of its table."""
+    return f"jsonb_populate_record(NULL::{model._meta.db_table}, %s::jsonb) AS given"
 
 
-def _values(row: models.Model) -> list[Any]:
-    fields = _columns(type(row))[0]
-    return [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
+def _row(row: models.Model) -> str:
+    """Write a row as one parameter: psycopg keeps no statement of more than fifty."""
+    values = {field.column: getattr(row, field.attname) for field in row._meta.concrete_fields}
+    return json.dumps(values, default=str)  # ids and instants, which PostgreSQL reads as they print
 
 
 @lru_cache(maxsize=1)
 def _statement() -> str:
-    _, outcome_names, outcome_casts = _columns(PayoutOutcome)
-    _, operation_names, operation_casts = _columns(Operation)
+    outcome, operation = _columns(PayoutOutcome), _columns(Operation)
     return f"""
 WITH won AS (
-  INSERT INTO payout_outcome ({outcome_names}) SELECT {outcome_casts}
+  INSERT INTO payout_outcome ({outcome}) SELECT {outcome} FROM {_given(PayoutOutcome)}
   WHERE NOT %s::boolean ON CONFLICT DO NOTHING RETURNING id
 ), ours AS (
   SELECT id FROM won UNION ALL SELECT NULL::uuid WHERE %s::boolean
@@ -63,7 +61,9 @@ WITH won AS (
     WHERE %s::bigint IS NULL OR counter.amount_cents + EXCLUDED.amount_cents <= %s::bigint
   RETURNING counter.id
 ), made AS (
-  INSERT INTO money_rail_operation ({operation_names}) SELECT {operation_casts} FROM counted
+  INSERT INTO money_rail_operation ({operation})
+  SELECT {", ".join(f"given.{name.strip()}" for name in operation.split(","))}
+  FROM counted CROSS JOIN {_given(Operation)}
   ON CONFLICT DO NOTHING RETURNING id
 )
 SELECT EXISTS (SELECT 1 FROM ours), EXISTS (SELECT 1 FROM counted), EXISTS (SELECT 1 FROM made)
@@ -84,11 +84,11 @@ def write_operation(
     `has_room` is false the outcome stands, for a second try with `is_outcome_ours` or a rollback.
     """
     amount, limit = operation.amount_cents, limit_cents or None
-    parameters = [
-        *_values(outcome), is_outcome_ours, is_outcome_ours,
+    parameters: list[Any] = [
+        _row(outcome), is_outcome_ours, is_outcome_ours,
         ids.uuid7(), operation.tenant_id, operation.provider_mode, day_key, amount,
         limit, amount, limit, limit, limit,
-        *_values(operation),
+        _row(operation),
     ]  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(_statement(), parameters)
@@ -97,8 +97,8 @@ def write_operation(
 
 def write_offset(outcome: PayoutOutcome) -> bool:
     """Write the outcome of a payout that went into a debt entirely; False when the key is taken."""
-    _, names, casts = _columns(PayoutOutcome)
-    query = f"INSERT INTO payout_outcome ({names}) SELECT {casts} ON CONFLICT DO NOTHING"
+    names, given = _columns(PayoutOutcome), _given(PayoutOutcome)
+    query = f"INSERT INTO payout_outcome ({names}) SELECT {names} FROM {given} ON CONFLICT DO NOTHING"  # noqa: S608
     with connection.cursor() as cursor:
-        cursor.execute(query, _values(outcome))
+        cursor.execute(query, [_row(outcome)])
         return int(cursor.rowcount) == 1

@@ -130,13 +130,7 @@ def _readable(fact: Fact, mismatch: Mismatch) -> Fact:
     value = mismatch.details.get(fact.label)
     if fact.label.endswith("Cents") and isinstance(value, int):
         currency = mismatch.details.get("currency") or "USD"
-        return Fact(_spaced(fact.label[:-5]), money.show(value, str(currency)))
+        return Fact(words.label(fact.label[:-5]), money.show(value, str(currency)))
     return Fact(
-        _spaced(fact.label), fact.value if isinstance(value, str) else json.dumps(value), is_code=True
-    )
-
-
-def _spaced(key: str) -> str:
-    return (
-        "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in key).strip().capitalize()
+        words.label(fact.label), fact.value if isinstance(value, str) else json.dumps(value), is_code=True
     )

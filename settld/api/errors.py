@@ -4,11 +4,12 @@ import json
 from typing import Any
 
 import structlog
+from django.core.exceptions import SuspiciousOperation
 from django.db import DatabaseError, OperationalError, connection
 from django.http import HttpResponse
 from psycopg import errors as pg
 
-from settld.core.errors import Refusal, Unavailable
+from settld.core.errors import Invalid, Refusal, Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +53,8 @@ def refusal_for(error: Exception, *, request_id: str) -> Refusal:
     """Turn any exception into a refusal; what we did not foresee becomes a 500 without its text."""
     if isinstance(error, Refusal):
         return error
+    if isinstance(error, SuspiciousOperation):  # too many query parameters, a host that is not ours
+        return Invalid("malformed request")
     if isinstance(error, OperationalError) and isinstance(
         error.__cause__, pg.LockNotAvailable | pg.DeadlockDetected | pg.SerializationFailure
     ):

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from django.http import HttpRequest
 
+from settld.core.errors import NotFound
 from settld.core.principals import Principal
 
 
@@ -22,12 +23,34 @@ class RateLimiter(Protocol):
     def spend_unauthenticated(self, address: str) -> None: ...
 
 
+class TenantMaker(Protocol):
+    """Makes a tenant that a write named and nobody knows, or refuses it with TENANT_NOT_FOUND."""
+
+    def __call__(self, tenant_id: str) -> None: ...
+
+
+class PlatformReadNote(Protocol):
+    """Writes the audit row of a platform-wide read."""
+
+    def __call__(self, principal: Principal, *, request_id: str, target_id: str) -> None: ...
+
+
+def _refuse_tenant(tenant_id: str) -> None:
+    raise NotFound()
+
+
+def _note_nothing(principal: Principal, *, request_id: str, target_id: str) -> None:
+    """No audit room has registered."""
+
+
 @dataclass
 class Exchange:
     """The registered suppliers; set once in AppConfig.ready()."""
 
     authenticate: Authenticator | None = None
     rate_limiter: RateLimiter | None = None
+    make_tenant: TenantMaker = _refuse_tenant
+    note_platform_read: PlatformReadNote = _note_nothing
 
 
 exchange = Exchange()

@@ -22,7 +22,7 @@ class RequestFrame:
         self.get_response = get_response
         self.headers = {
             "x-settld-protocol": settings.PROTOCOL.current,
-            "x-settld-supported-protocols": settings.PROTOCOL.current,
+            "x-settld-supported-protocols": ", ".join(settings.PROTOCOL.supported),
         }
         if settings.BUILD_ID:
             self.headers["x-settld-build"] = settings.BUILD_ID

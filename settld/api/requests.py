@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import math
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from settld.core.errors import Invalid, Refusal
 from settld.core.principals import Actor, Principal
 
 DEFAULT_TENANT = "tenant_default"
+MOST_NESTED = 100
 
 
 class OpsRequest(HttpRequest):
@@ -50,12 +52,22 @@ def tenant_id(request: HttpRequest) -> str:
     return named or DEFAULT_TENANT
 
 
+def principal_label(request: HttpRequest) -> str:
+    """Read how a caller without credential names itself; only logs repeat it (platform-operations 1.2)."""
+    label = request.headers.get("x-proxy-principal-id", "").strip()
+    if len(label) > 200 or any(character < " " for character in label):
+        raise Invalid("invalid principal")
+    return label
+
+
 def raw_body(request: HttpRequest, *, limit: int | None = None) -> bytes:
     """Read the body's bytes, refusing more than the limit without reading on."""
     most = limit or settings.MAX_BODY_BYTES
-    length = request.META.get("CONTENT_LENGTH") or "0"
+    length = request.META.get("CONTENT_LENGTH") or ""
     if length.isdigit() and int(length) > most:
         raise BodyTooLarge()
+    if not length and "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
+        return _chunked_body(request, most=most)
     try:
         content = request.body
     except RawPostDataException as error:
@@ -63,6 +75,18 @@ def raw_body(request: HttpRequest, *, limit: int | None = None) -> bytes:
     if len(content) > most:
         raise BodyTooLarge()
     return content
+
+
+def _chunked_body(request: Any, *, most: int) -> bytes:
+    """Read a body of unannounced length, which Django takes for an empty one."""
+    if not hasattr(request, "_body"):
+        stream, content = request.META["wsgi.input"], b""
+        while len(content) <= most and (chunk := stream.read(most + 1 - len(content))):
+            content += chunk
+        request._body = content
+    if len(request._body) > most:
+        raise BodyTooLarge()
+    return bytes(request._body)
 
 
 def json_body(request: HttpRequest, *, any_media_type: bool = False) -> dict[str, Any]:
@@ -79,11 +103,13 @@ def json_body(request: HttpRequest, *, any_media_type: bool = False) -> dict[str
 def parse_object(content: bytes) -> dict[str, Any]:
     """Parse bytes as a JSON object that the database and our hashes can hold."""
     try:
-        value = json.loads(content.decode("utf-8"), parse_constant=_refuse_constant)
+        value = json.loads(content.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise Invalid("invalid JSON body") from error
     if not isinstance(value, dict):
         raise Invalid("the JSON body must be an object")
+    if content.count(b"[") + content.count(b"{") > MOST_NESTED:
+        _require_shallow(value)
     if b"\\u" in content or b"\x00" in content:
         _require_storable(value)
     return value
@@ -91,6 +117,28 @@ def parse_object(content: bytes) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is beyond every JSON number that we can store")
+    return number
+
+
+def _require_shallow(value: Any) -> None:
+    """Refuse nesting that would exhaust the stack of whoever walks the value."""
+    level = [value]
+    for _ in range(MOST_NESTED):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise Invalid("invalid JSON body", details={"message": f"nested deeper than {MOST_NESTED} levels"})
 
 
 def _require_storable(value: Any) -> None:
@@ -125,7 +173,7 @@ def require_protocol(request: HttpRequest, *, is_required: bool) -> None:
         raise UpgradeRequired("protocol version is too old", details={"min": window.minimum})
     if version > (_version(window.maximum) or (0, 0)):
         raise Invalid("protocol version is too new", code="PROTOCOL_TOO_NEW", details={"max": window.maximum})
-    cutoff = window.deprecations.get(named.strip())
+    cutoff = window.deprecations.get(f"{version[0]}.{version[1]}")
     if cutoff and str(clock.iso(clock.now())) >= cutoff:
         raise UpgradeRequired(
             "protocol version is deprecated", code="PROTOCOL_DEPRECATED", details={"cutoffAt": cutoff}

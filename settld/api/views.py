@@ -9,11 +9,12 @@ from rest_framework.views import APIView
 from settld.api import errors, requests
 from settld.api.exchange import exchange
 from settld.core import clock, tenancy
-from settld.core.errors import Forbidden, Invalid, NotFound, Refusal
+from settld.core.errors import Forbidden, Invalid, NotFound
 from settld.core.principals import Actor, Principal
 
 SAFE = frozenset({"GET", "HEAD"})
 HANDLED = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+MONEY = ("finance_write",)
 
 
 class OpsView(APIView):
@@ -21,12 +22,14 @@ class OpsView(APIView):
 
     `scopes` maps a method to the scopes of which any one suffices. The handler runs with the tenant
     scope entered and finds principal, tenant_id, actor, received_at and body_json on the request.
+    A write that only finance_write opens must name the protocol where the deployment requires it.
     """
 
     scopes: ClassVar[dict[str, tuple[str, ...]]] = {}
     family: ClassVar[str] = "ops"
     reads_raw_body: ClassVar[bool] = False
     requires_protocol: ClassVar[bool] = False
+    makes_tenant: ClassVar[bool] = False
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         self.request, self.args, self.kwargs = request, args, kwargs
@@ -39,6 +42,7 @@ class OpsView(APIView):
 
     def _answer(self, request: Any, kwargs: dict[str, Any]) -> HttpResponse:
         tenant_id = self.tenant_of(request, kwargs)
+        requests.principal_label(request)
         method = request.method
         principal = authenticate(request, tenant_id=tenant_id, is_write=method not in SAFE)
         handler = getattr(self, ("get" if method == "HEAD" else method.lower()), None)
@@ -50,7 +54,8 @@ class OpsView(APIView):
             raise NotFound()
         if "%00" in request.META.get("QUERY_STRING", ""):
             raise Invalid("query parameters may not hold NUL")
-        requests.require_protocol(request, is_required=self.requires_protocol and method not in SAFE)
+        moves_money = self.requires_protocol or self.scopes.get(method) == MONEY
+        requests.require_protocol(request, is_required=moves_money and method not in SAFE)
         request.principal = principal
         request.tenant_id = principal.tenant_id
         request.actor = Actor(
@@ -62,6 +67,8 @@ class OpsView(APIView):
             else:
                 self.before_body(request, kwargs)
                 request.body_json = requests.json_body(request, any_media_type=self.reads_raw_body)
+                if not principal.is_tenant_known and not self.makes_tenant:
+                    exchange.make_tenant(principal.tenant_id)
             response: HttpResponse = handler(request, **kwargs)
         return response
 
@@ -90,10 +97,11 @@ def authenticate(request: HttpRequest, *, tenant_id: str, is_write: bool) -> Pri
 def unknown_path(request: HttpRequest, **_kwargs: Any) -> HttpResponse:
     """Answer a path we do not have: 403 before 404, so that a stranger learns nothing."""
     try:
+        requests.principal_label(request)
         authenticate(request, tenant_id=requests.tenant_id(request), is_write=False)
         raise NotFound()
-    except Refusal as refusal:
-        return errors.render(refusal)
+    except Exception as error:
+        return errors.render(errors.refusal_for(error, request_id=getattr(request, "request_id", "")))
 
 
 unknown_path.csrf_exempt = True  # type: ignore[attr-defined]

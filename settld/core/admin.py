@@ -14,6 +14,11 @@ def actor_of(request: HttpRequest) -> Actor:
     return Actor(principal_id=f"person:{request.user.pk}", request_id=getattr(request, "request_id", None))
 
 
+def is_platform_staff(user: Any) -> bool:
+    """Tell whether a person may see every tenant's rows; Django's superuser flag alone is not enough."""
+    return bool(user.is_active and user.is_staff and getattr(user, "platform_role", ""))
+
+
 class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # untyped base
     """Refuses add, change and delete; an action calls the verb that the API calls.
 
@@ -34,7 +39,7 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # untyped base
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.is_active and request.user.is_staff)
+        return is_platform_staff(request.user)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)

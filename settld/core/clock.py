@@ -10,8 +10,8 @@ from django.db import connection
 
 _frozen: ContextVar[dt.datetime | None] = ContextVar("frozen_now", default=None)
 
-_ISO = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?([Zz]|[+-]\d{2}:?\d{2})")
-PERIOD = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?([Zz]|[+-]\d{2}:?\d{2})", re.ASCII)
+PERIOD = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
 
 
 def now() -> dt.datetime:

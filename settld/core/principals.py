@@ -36,6 +36,7 @@ class Principal:
     key_id: str | None = None
     user_id: str | None = None
     is_platform: bool = False
+    is_tenant_known: bool = True
 
     def has(self, scope: str) -> bool:
         """Tell whether a scope is held; X_write satisfies X_read and nothing else."""

@@ -4,9 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Protocol, overload
 
-from django.db import OperationalError
 from django.http import HttpResponse
-from psycopg.errors import LockNotAvailable
 
 from settld.api.requests import OpsRequest
 from settld.api.responses import Json, to_bytes
@@ -81,24 +79,17 @@ def _once(
         if wanted is None:
             with transactions.atomic():
                 return handler(view, request, **kwargs)
-        try:
-            with transactions.atomic():
-                reply = records.claim(wanted)
-                if reply is not None:
-                    return replay(reply)
-                response = handler(view, request, **kwargs)
-                stored = response.content
-                if stored_form is not None and isinstance(response, Json):
-                    stored = to_bytes(stored_form(response.data))
-                records.store(
-                    wanted, status=response.status_code, body=stored.decode(), now=request.received_at
-                )
-                failpoints.hit("idempotent.before_commit")
-            failpoints.hit("idempotent.after_commit")
-            return response
-        except OperationalError as error:
-            if isinstance(error.__cause__, LockNotAvailable):
-                raise records.IdempotencyInProgress() from error
-            raise
+        with transactions.atomic():
+            reply = records.claim(wanted)
+            if reply is not None:
+                return replay(reply)
+            response = handler(view, request, **kwargs)
+            stored = response.content
+            if stored_form is not None and isinstance(response, Json):
+                stored = to_bytes(stored_form(response.data))
+            records.store(wanted, status=response.status_code, body=stored.decode(), now=request.received_at)
+            failpoints.hit("idempotent.before_commit")
+        failpoints.hit("idempotent.after_commit")
+        return response
 
     return once

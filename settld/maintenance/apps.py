@@ -11,9 +11,11 @@ class MaintenanceConfig(AppConfig):
     verbose_name = "Maintenance"
 
     def ready(self) -> None:
-        """Tell /healthz when beat last ticked."""
+        """Tell /healthz when beat last ticked, and /metrics when each kind last ran."""
         from settld.api.discovery import health_details
-        from settld.maintenance import queries
+        from settld.api.metrics import gauge_groups
+        from settld.maintenance import gauges, queries
 
         if queries.health_detail not in health_details:
             health_details.append(queries.health_detail)
+        gauge_groups["maintenance"] = gauges.samples

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import hmac
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -13,13 +13,15 @@ from django.http import HttpRequest, HttpResponse
 from prometheus_client import Counter
 from rest_framework.authentication import CSRFCheck
 
+from settld.api.requests import principal_label
 from settld.core import clock, tenancy
 from settld.core.errors import Forbidden, Invalid, NotFound, Refusal
 from settld.core.hashing import sha256_hex
 from settld.core.principals import Principal, ops_token_principal
 from settld.tenants import secrets
-from settld.tenants.models import AuthKey, OpsToken, Tenant
+from settld.tenants.models import AuthKey, OpsToken
 from settld.tenants.models.credentials import KeyStatus
+from settld.tenants.models.tenant import TenantStatus
 from settld.tenants.services import memberships, tenants
 
 FAILED = Counter("auth_failed_total", "Failed authentications", ["reason"])
@@ -41,21 +43,13 @@ class TenantRequired(Invalid):
     message = "name the tenant in x-proxy-tenant-id"
 
 
-@dataclass(frozen=True)
-class Credential:
-    """What a request presented; at most one of key and token is tried first."""
-
-    key: str | None = None
-    token: str | None = None
-
-
 def authenticate(request: HttpRequest, *, tenant_id: str, is_write: bool) -> Principal:
     """Find the principal of a request; Forbidden when there is none, whatever the reason."""
     try:
         principal = _find(request, tenant_id=tenant_id)
     except Forbidden as refusal:
         FAILED.labels(reason=refusal.reason).inc()
-        log.info("auth_failed", reason=refusal.reason)
+        log.info("auth_failed", reason=refusal.reason, claimed_principal=principal_label(request) or None)
         raise
     return _require_tenant(principal, is_write=is_write)
 
@@ -138,11 +132,12 @@ def _touch(key: AuthKey, *, secret: str, now: dt.datetime) -> None:
 # --- Ops tokens -----------------------------------------------------------------------------------
 def _by_token(token: str, *, tenant_id: str) -> Principal | None:
     scopes: frozenset[str] | None = None
+    is_limited = False
     for known, its_scopes in settings.OPS_TOKENS.items():
         if hmac.compare_digest(known.encode(), token.encode("utf-8", "surrogateescape")):
             scopes = its_scopes
-    if scopes is None:
-        scopes = _stored_scopes(token, tenant_id=tenant_id)
+    if scopes is None and (row := _stored(token, tenant_id=tenant_id)):
+        scopes, is_limited = frozenset(row.scopes), bool(row.tenant_ids)
     if scopes is None:
         return None
     return Principal(
@@ -150,11 +145,11 @@ def _by_token(token: str, *, tenant_id: str) -> Principal | None:
         principal_id=ops_token_principal(token),
         tenant_id=tenant_id,
         scopes=scopes,
-        is_platform=True,
+        is_platform=not is_limited,  # a token of a few tenants reads nothing of the others
     )
 
 
-def _stored_scopes(token: str, *, tenant_id: str) -> frozenset[str] | None:
+def _stored(token: str, *, tenant_id: str) -> OpsToken | None:
     row = OpsToken.objects.filter(token_hash=sha256_hex(token)).first()
     if row is None or row.revoked_at is not None:
         return None
@@ -162,7 +157,7 @@ def _stored_scopes(token: str, *, tenant_id: str) -> frozenset[str] | None:
         return None
     if row.tenant_ids and tenant_id not in row.tenant_ids:
         return None
-    return frozenset(row.scopes)
+    return row
 
 
 # --- People ---------------------------------------------------------------------------------------
@@ -174,7 +169,9 @@ def _by_login(request: HttpRequest, *, tenant_id: str) -> Principal:
     named = bool(request.headers.get("x-proxy-tenant-id", "").strip())
     if not named and not user.platform_role:
         mine = memberships.active_tenants(user=user)
-        if len(mine) != 1:
+        if not mine:
+            raise Forbidden("no_membership")
+        if len(mine) > 1:
             raise TenantRequired()
         tenant_id = mine[0]
     return memberships.principal(
@@ -191,15 +188,19 @@ def _require_csrf(request: HttpRequest) -> None:
 
 # --- The tenant -----------------------------------------------------------------------------------
 def _require_tenant(principal: Principal, *, is_write: bool) -> Principal:
-    """Refuse a tenant that may not act; a write by an ops token may make an unknown one."""
-    tenant = Tenant.objects.filter(tenant_id=principal.tenant_id).first()
-    if tenant is not None and not tenant.is_active and (is_write or not principal.is_platform):
+    """Refuse a tenant that may not act, and say whether there is one."""
+    status = tenants.status_of(tenant_id=principal.tenant_id)
+    is_active = status == TenantStatus.ACTIVE
+    if status is not None and not is_active and (is_write or not principal.is_platform):
         FAILED.labels(reason="tenant_suspended").inc()
         raise TenantSuspended()
-    if tenant is None and is_write:
-        if not settings.IMPLICIT_TENANTS:
-            raise tenants.TenantNotFound()
-        tenants.create_implicit(tenant_id=principal.tenant_id, now=clock.now())
-    if tenant is None and principal.kind == "person":
+    if status is None and principal.kind == "person":
         raise NotFound()
-    return principal
+    return principal if status is not None else replace(principal, is_tenant_known=False)
+
+
+def make_tenant(tenant_id: str) -> None:
+    """Make the tenant that an admitted write named; TenantNotFound where none may be made so."""
+    if not settings.IMPLICIT_TENANTS:
+        raise tenants.TenantNotFound()
+    tenants.create_implicit(tenant_id=tenant_id, now=clock.now())

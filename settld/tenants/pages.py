@@ -8,7 +8,9 @@ import qrcode.image.svg
 from django.conf import settings
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import PermissionDenied
+from django.forms.utils import ErrorDict
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -17,6 +19,9 @@ from django.views.decorators.http import require_http_methods
 from django_otp import login as otp_login
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from settld.api.exchange import exchange
+from settld.core.admin import is_platform_staff
+from settld.core.errors import Refusal
 from settld.tenants.forms import SecondFactorForm
 from settld.tenants.models import User
 
@@ -27,6 +32,15 @@ class Login(auth_views.LoginView):
     template_name = "tenants/login.html"
     redirect_authenticated_user = True
 
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        """Charge the address for the failure, so that trying many names from one place stops, too."""
+        if exchange.rate_limiter is not None:
+            try:
+                exchange.rate_limiter.spend_unauthenticated(self.request.META.get("REMOTE_ADDR", ""))
+            except Refusal as refusal:
+                return locked_out(self.request, retry_after=refusal.headers.get("retry-after"))
+        return super().form_invalid(form)
+
     def get_success_url(self) -> str:
         user = cast(User, self.request.user)
         target = super().get_success_url()
@@ -35,9 +49,24 @@ class Login(auth_views.LoginView):
         return target
 
 
+def locked_out(
+    request: HttpRequest, _response: Any = None, _credentials: Any = None, *, retry_after: str | None = None
+) -> HttpResponse:
+    """Show the login page with the reason why nothing is tried now; 429."""
+    form = AuthenticationForm(request)
+    form.cleaned_data = {}
+    form._errors = ErrorDict()  # type: ignore[attr-defined]  # an unbound form that has something to say
+    form.add_error(None, "Too many failed attempts. Wait a while, then try again.")
+    response = render(
+        request, "tenants/login.html", {"form": form, "next": request.POST.get("next", "")}, status=429
+    )
+    response["retry-after"] = retry_after or str(int(settings.AXES_COOLOFF_TIME * 3600))
+    return response
+
+
 def admin_login(request: HttpRequest) -> HttpResponse:
     """Send the admin's visitors to the one login page; who is no platform staff is told so there."""
-    if request.user.is_authenticated and not request.user.is_staff:
+    if request.user.is_authenticated and not is_platform_staff(request.user):
         raise PermissionDenied("The admin is for platform staff.")
     return redirect(f"/login?next={quote(request.GET.get('next', '/admin/'))}")
 
@@ -68,6 +97,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
                 device.confirmed = True
                 device.save(update_fields=["confirmed"])
             otp_login(request, device)
+            request.session.cycle_key()  # what the session may do has grown, so its name changes
             return redirect(_next(request))
         form.add_error(
             "code", "That code is not right, or too many wrong ones were given. Wait for the next code."

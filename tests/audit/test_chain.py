@@ -13,6 +13,7 @@ from settld.core import clock, signatures, tenancy, transactions
 from settld.core.hashing import canonical_hash
 from settld.core.principals import Actor
 from tests.support.api import body
+from tests.support.servers import admin_connection, process_database
 
 STRANGE = Actor('p"\\\u2028é\x07\x7f/😀', key_id=None, request_id="r\n1")
 
@@ -135,3 +136,55 @@ def test_the_list_is_newest_first_filtered_and_paged(db, api):
     assert [row["seq"] for row in page + after] == [5, 4, 3, 2]
     verdict = body(api.get("/ops/audit/verify"))
     assert (verdict["ok"], verdict["rows"], verdict["firstBadSeq"]) == (True, 5, None)
+
+
+def test_what_is_about_a_secret_is_kept_and_a_secret_of_any_shape_is_not(db):
+    append(
+        details={
+            "apiKeyId": "k", "apiKeyCreated": True, "secretRefs": {"a": "b"}, "tokens": ["t"],
+            "x-api-key": "s", "authorization": "Bearer s",
+        }
+    )  # fmt: skip
+    with tenancy.tenant_scope("tenant_a"):
+        assert OpsAudit.objects.get().details == {
+            "apiKeyId": "k", "apiKeyCreated": True, "secretRefs": "[REDACTED]", "tokens": "[REDACTED]",
+            "x-api-key": "[REDACTED]", "authorization": "[REDACTED]",
+        }  # fmt: skip
+
+
+def test_a_long_chain_is_walked_in_bites(db, monkeypatch):
+    from settld.audit.services import verify as verifying
+
+    monkeypatch.setattr(verifying, "BITE", 2)
+    for _ in range(5):
+        append()
+    with tenancy.tenant_scope("tenant_a"):
+        verdict = verify(tenant_id="tenant_a")
+    assert (verdict.ok, verdict.rows) == (True, 5)
+
+
+CUT = (
+    "DELETE FROM ops_audit WHERE seq > 2",
+    "UPDATE ops_audit_head SET seq = 2, row_hash = (SELECT row_hash FROM ops_audit WHERE seq = 2)",
+)
+
+
+@pytest.mark.parametrize(
+    ("tampering", "reason"),
+    [
+        (CUT, "checkpoint_differs"),
+        (("UPDATE ops_audit_checkpoint SET seq = 2",), "checkpoint_changed"),
+        (("UPDATE ops_audit_checkpoint SET signature_base64 = 'AAAA'",), "checkpoint_signature_wrong"),
+    ],
+)
+def test_an_end_cut_off_with_its_head_contradicts_the_checkpoint_4_3(live_db, tampering, reason):
+    for _ in range(3):
+        append()
+    assert sign_due(now=clock.now()) >= 1
+    with admin_connection(process_database()) as owner:  # the one whom checkpoints guard against
+        owner.execute("SET session_replication_role = replica")
+        for statement in tampering:
+            owner.execute(statement)
+    with tenancy.tenant_scope("tenant_a"):
+        verdict = verify(tenant_id="tenant_a")
+    assert (verdict.ok, verdict.reason) == (False, reason)

@@ -15,7 +15,7 @@ _fork = multiprocessing.get_context("fork")
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """Requests as bytes; `repeats` lets the list start again, `expected` are bodies that answers must equal."""
+    """Requests as bytes; `repeats` starts the list again, `expected` are bodies that answers must equal."""
 
     requests: Sequence[bytes]
     repeats: bool = False
@@ -24,7 +24,7 @@ class Prepared:
 
 @dataclasses.dataclass
 class Outcome:
-    """What came back: latencies in nanoseconds, statuses, a sample of odd answers; `used` requests are spent."""
+    """What came back: latencies in nanoseconds, statuses, some odd answers; `used` requests are spent."""
 
     latencies: list[int] = dataclasses.field(default_factory=list)
     statuses: Counter[int] = dataclasses.field(default_factory=Counter)

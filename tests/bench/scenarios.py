@@ -90,7 +90,8 @@ def initiated(world: World, *, tenants: list[str], limit: int) -> list[tuple[str
     """Operations that no event has reached, tenants mixed."""
     rows = world.sql(
         "SELECT tenant_id, operation_id FROM money_rail_operation"
-        " WHERE state = 'initiated' AND period = %s AND tenant_id = ANY(%s) ORDER BY md5(operation_id) LIMIT %s",
+        " WHERE state = 'initiated' AND period = %s AND tenant_id = ANY(%s)"
+        " ORDER BY md5(operation_id) LIMIT %s",
         seeding.PERIOD, tenants, limit,
     )  # fmt: skip
     return [(str(tenant), str(operation)) for tenant, operation in rows]

@@ -38,24 +38,32 @@ def statements(world: World, *, by_tenant: dict[str, int], prefix: str, payout_c
 _COPIES = {
     "party_statement": (
         "o.party_id = p.party_id AND o.period = p.period",
-        "'id', gen_random_uuid(), 'party_id', n.party, 'period', %(period)s::text, 'statement_hash', n.hash,"
-        " 'artifact_hash', n.hash, 'artifact_id', 'statement_' || n.hash",
+        (
+            "'id', gen_random_uuid(), 'party_id', n.party, 'period', %(period)s::text, 'statement_hash', n.hash,"
+            " 'artifact_hash', n.hash, 'artifact_id', 'statement_' || n.hash"
+        ),
     ),
     "artifact": (
         "o.payout_key = p.payout_key",
-        "'id', gen_random_uuid(), 'payout_key', n.payout_key, 'period', %(period)s::text, 'artifact_id',"
-        " 'payout_' || o.tenant_id || '_' || n.party || '_' || %(period)s || '_' || n.hash",
+        (
+            "'id', gen_random_uuid(), 'payout_key', n.payout_key, 'period', %(period)s::text, 'artifact_id',"
+            " 'payout_' || o.tenant_id || '_' || n.party || '_' || %(period)s || '_' || n.hash"
+        ),
     ),
     "money_rail_operation": (
         "o.id = p.id",
-        "'id', n.id, 'party_id', n.party, 'period', %(period)s::text, 'statement_hash', n.hash,"
-        " 'payout_key', n.payout_key, 'operation_id', 'mop_' || n.payout_key, 'initiated_at', n.at,"
-        " 'created_at', n.at, 'updated_at', n.at",
+        (
+            "'id', n.id, 'party_id', n.party, 'period', %(period)s::text, 'statement_hash', n.hash,"
+            " 'payout_key', n.payout_key, 'operation_id', 'mop_' || n.payout_key, 'initiated_at', n.at,"
+            " 'created_at', n.at, 'updated_at', n.at"
+        ),
     ),
     "payout_outcome": (
         "o.operation_id = p.id",
-        "'id', gen_random_uuid(), 'operation_id', n.id, 'party_id', n.party, 'period', %(period)s::text,"
-        " 'payout_key', n.payout_key, 'created_at', n.at",
+        (
+            "'id', gen_random_uuid(), 'operation_id', n.id, 'party_id', n.party, 'period', %(period)s::text,"
+            " 'payout_key', n.payout_key, 'created_at', n.at"
+        ),
     ),
     "idempotency_record": (
         "o.id = (SELECT r.id FROM idempotency_record r WHERE r.tenant_id = p.tenant_id LIMIT 1)",
@@ -63,8 +71,10 @@ _COPIES = {
     ),
     "ops_audit": (
         "o.target_id = p.operation_id AND o.action = 'PAYOUT_ENQUEUED'",
-        "'id', nextval(pg_get_serial_sequence('ops_audit', 'id')), 'seq', n.seq, 'row_hash', n.hash,"
-        " 'prev_hash', n.hash, 'target_id', 'mop_' || n.payout_key, 'at', n.at",
+        (
+            "'id', nextval(pg_get_serial_sequence('ops_audit', 'id')), 'seq', n.seq, 'row_hash', n.hash,"
+            " 'prev_hash', n.hash, 'target_id', 'mop_' || n.payout_key, 'at', n.at"
+        ),
     ),
 }
 _NEW = """

@@ -1,6 +1,8 @@
 """Small common ground: clocks, amounts, ids, signatures."""
 
 import datetime as dt
+import time
+import uuid
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -45,9 +47,10 @@ def test_periods(text, is_period):
 
 
 def test_uuid7_sorts_by_time_of_making():
-    made = [ids.uuid7() for _ in range(50)]
-    assert {value.version for value in made} == {7}
-    assert [value.int >> 80 for value in made] == sorted(value.int >> 80 for value in made)
+    made = [ids.uuid7() for _ in range(2000)]
+    assert {(value.version, value.variant) for value in made} == {(7, uuid.RFC_4122)}
+    assert made == sorted(made)
+    assert abs((made[0].int >> 80) - time.time() * 1000) < 60_000
 
 
 @pytest.mark.parametrize(

@@ -191,8 +191,8 @@ class Scene:
             operation["operationId"],
         )
         movements = self.rows(
-            "SELECT m.kind, m.provider_ref FROM movement m JOIN money_rail_operation o ON o.id = m.operation_id"
-            " WHERE o.operation_id = %s",
+            "SELECT m.kind, m.provider_ref FROM movement m"
+            " JOIN money_rail_operation o ON o.id = m.operation_id WHERE o.operation_id = %s",
             operation["operationId"],
         )
         assert (audits, movements) == ([(1,)], [("transfer", transfers[0]["id"])])

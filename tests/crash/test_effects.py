@@ -1,4 +1,4 @@
-"""Enqueue, ingest, cancel and month close, killed around their commits: all of it or nothing, and a repeat ends well.
+"""Enqueue, ingest, cancel and month close, killed around their commits: all or nothing, and a repeat is safe.
 
 Spec: money-rails P4.5, 1 (closing), 2.1 ("no rejected request leaves any row"), 2.3.7.
 """
@@ -48,7 +48,9 @@ def test_an_enqueue_killed_in_a_web_process_happens_once(scene, point, is_done):
     scene.agrees()
 
 
-@pytest.mark.parametrize(("point", "is_done"), [("ingest.before_commit", False), ("ingest.after_commit", True)])
+@pytest.mark.parametrize(
+    ("point", "is_done"), [("ingest.before_commit", False), ("ingest.after_commit", True)]
+)
 def test_an_ingest_killed_in_a_web_process_is_applied_once(scene, point, is_done):
     operation = scene.enqueued("p_one")
     scene("POST", f"{operation_path(operation)}/submit", {})

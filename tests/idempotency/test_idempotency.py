@@ -128,3 +128,18 @@ def test_a_handler_that_fails_after_its_effect_leaves_neither_effect_nor_record_
         assert api.post("/ops/api-keys", PAYLOAD, key="k").status_code == 500
     assert body(api.get("/ops/api-keys"))["apiKeys"] == []
     assert body(api.get("/ops/audit"))["audit"] == []
+
+
+@pytest.mark.django_db
+def test_a_row_that_stays_locked_is_not_called_a_running_request(api, monkeypatch):
+    from django.db import OperationalError
+    from psycopg.errors import LockNotAvailable
+
+    from settld.tenants.services import keys
+
+    def locked(**_kwargs):
+        raise OperationalError("locked") from LockNotAvailable("locked")
+
+    monkeypatch.setattr(keys, "revoke", locked)
+    answer = api.post("/ops/api-keys/k1/revoke", key="r")
+    assert refusal(answer) == (503, "LOCK_TIMEOUT")

@@ -34,7 +34,7 @@ def test_the_demo_shows_every_state_and_a_second_run_changes_nothing(running, ca
         "partial_provider_reversal",
     }
     demo = json.loads((running.home.root / "demo.json").read_text())
-    assert [login["role"] for login in demo["logins"]] == ["owner", "finance", "viewer"]
+    assert [login["role"] for login in demo["logins"]] == ["owner", "finance", "viewer", "owner"]
     atlas("GET", "/ops/api-keys", x_proxy_api_key=demo["tenants"][0]["apiKey"])
 
     before = _head(atlas), _head(birch)

@@ -60,8 +60,10 @@ def test_an_object_replaces_and_what_it_lacks_returns_to_its_default(world):
 
 
 def test_null_is_all_defaults(world):
-    put(world, {"realMoneyEnabled": True, "chargebacks": {"enabled": True}})
+    connect = {"enabled": True, "accounts": [{"accountId": "acct_a"}], "defaultAccountId": "acct_a"}
+    put(world, {"realMoneyEnabled": True, "chargebacks": {"enabled": True}, "connect": connect})
     assert put(world, None) == DEFAULTS
+    assert shown(world) == DEFAULTS
 
 
 def test_it_says_what_was_there_before(world):

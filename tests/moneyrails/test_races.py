@@ -253,3 +253,52 @@ def test_a_lock_that_does_not_come_is_told_from_other_faults(live_world):
     holder.join(10)
     assert isinstance(caught.value.__cause__, LockNotAvailable)
     assert enqueuing(live_world, "p")().state == "initiated"  # the connection is as good as before
+
+
+def test_a_change_of_the_controls_is_not_held_off_by_payouts_that_keep_coming(live_world):
+    """Ruling 18: who sends after a change was asked for waits for it (row locks alone let them pass)."""
+    import time
+
+    from django.db import OperationalError, connection, connections, transaction
+
+    from moneyrails.queries import payout_facts
+    from settld.core import tenancy
+
+    live_world.set_controls()
+    live_world.closed("p")
+    changed = threading.Event()
+
+    def change():
+        with tenancy.tenant_scope(live_world.TENANT):
+            live_world.set_controls(payoutKillSwitch=True)
+        changed.set()
+        connections.close_all()
+
+    def wait_until_it_queues():
+        while True:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+                if cursor.fetchone()[0]:
+                    return
+            time.sleep(0.01)
+
+    def send_meanwhile():
+        with tenancy.tenant_scope(live_world.TENANT):
+            try:
+                with transaction.atomic(), connection.cursor() as cursor:
+                    cursor.execute("SET LOCAL lock_timeout = '100ms'")
+                    return outcome_of(enqueuing(live_world, "p"))
+            except OperationalError:
+                return "waited"
+            finally:
+                connections.close_all()
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        with transaction.atomic():
+            payout_facts.lock_controls(tenant_id=live_world.TENANT, now=live_world.NOW)
+            changing = pool.submit(change)
+            wait_until_it_queues()
+            assert pool.submit(send_meanwhile).result(10) == "waited"
+            assert not changed.is_set()
+        changing.result(10)
+    assert outcome_of(enqueuing(live_world, "p")) == "PAYOUT_KILL_SWITCH_ACTIVE"

@@ -258,3 +258,20 @@ def test_a_signature_does_not_replace_the_scope(api, signed):
         "POST", INGEST.format("stub_signed"), raw=signed.raw, headers=header
     )
     assert refusal(answer) == (403, "FORBIDDEN")
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [
+        ({"eventType": 5}, "eventType must be a string"),
+        ({"eventType": "confirmed", "providerStatus": True}, "providerStatus must be a string"),
+        ({"eventType": "initiated"}, "eventType must be one of submitted, confirmed, failed, cancelled, reversed"),
+        ({}, "eventType or providerStatus is required"),
+    ],
+)
+def test_faults_of_an_events_type_or_status_have_one_text(api, made, fault, problem):
+    """Spec 2.3: "invalid provider event" with details.message for type and status faults."""
+    answer = api.post(INGEST.format("stub_default"), {"operationId": made["operationId"], **fault})
+    assert refusal(answer) == (400, "SCHEMA_INVALID")
+    assert body(answer)["error"] == "invalid provider event"
+    assert body(answer)["details"] == {"message": problem}

@@ -146,12 +146,14 @@ def test_gates_8_to_10_are_asked_again_and_nothing_reaches_the_provider(world, r
     assert rail.keys == []
 
 
-def test_stripe_pays_connected_accounts_only(world, refused, rail):
+@pytest.mark.parametrize("ref", ["bank:1", "acct_1", "stripe_connect:acct_", "stripe_connect:acct_1/x"])
+def test_stripe_pays_connected_accounts_only(world, refused, rail, ref):
     world.set_controls(realMoneyEnabled=True)
-    operation = world.enqueued(provider_id="stripe_sim", counterparty_ref="bank:1")
+    operation = world.enqueued(provider_id="stripe_sim", counterparty_ref=ref)
     with refused("STRIPE_CONNECT_COUNTERPARTY_REQUIRED") as caught:
         submit(operation, rail=rail)
-    assert caught.value.details == {"operationId": operation.operation_id, "counterpartyRef": "bank:1"}
+    assert caught.value.details == {"operationId": operation.operation_id, "counterpartyRef": ref}
+    assert rail.keys == []
 
 
 def test_an_account_that_became_ineligible_is_not_paid(world, refused, rail):

@@ -23,6 +23,7 @@ def settle_plan(*, tenant_id: str, wish: BillingWish, now: dt.datetime) -> dict[
     return {
         "plan": config.base_plan,
         "hardLimitEnforced": config.hard_limit_enforced,
+        "planOverrides": config.plan_overrides,
         "resolvedPlan": resolve(config.base_plan, config.plan_overrides).as_json()
         | {"hardLimitEnforced": config.hard_limit_enforced},
     }

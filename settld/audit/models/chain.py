@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from django.db import models
 
+from settld.core import clock
 from settld.core.triggers import append_only
 
 GENESIS = "0" * 64
@@ -82,3 +83,14 @@ class OpsAuditCheckpoint(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tenant_id} {self.day_key}"
+
+    @property
+    def statement(self) -> dict[str, Any]:
+        """Give what is hashed and signed."""
+        return {
+            "schemaVersion": "OpsAuditCheckpoint.v1",
+            "tenantId": self.tenant_id,
+            "seq": self.seq,
+            "rowHash": self.row_hash,
+            "at": clock.iso(self.at),
+        }

@@ -11,10 +11,13 @@ from settld.core.errors import Refusal
 from settld.core.hashing import sha256_hex
 from settld.core.principals import Actor
 
-SECRET_KEYS = re.compile(r"secret|token|password|authorization|apikey|api_key", re.IGNORECASE)
+SECRET_KEYS = re.compile(r"secret|token|password|authorization|api[-_]?key", re.IGNORECASE)
+ABOUT_SECRETS = re.compile(
+    r"([a-z](Ids?|Created|Count|At)|_(ids?|created|count|at))$"
+)  # apiKeyId names, not opens
 REDACTED = "[REDACTED]"
 _FUNCTION = "ops_audit_append"
-_APPEND = f"SELECT {_FUNCTION}(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"  # noqa: S608  (a constant)
+_APPEND = f"SELECT {_FUNCTION}(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 
 
 class AuditLogFailed(Refusal):
@@ -80,7 +83,8 @@ def _write(row: list[Any]) -> int:
 def _explain(error: DatabaseError) -> AuditLogFailed | None:
     """Tell a failure to append from any other failure of the transaction."""
     diagnosis = getattr(error.__cause__, "diag", None)
-    return AuditLogFailed() if _FUNCTION in (getattr(diagnosis, "context", None) or "") else None
+    where = (getattr(diagnosis, "context", None), getattr(diagnosis, "message_primary", None))
+    return AuditLogFailed() if any(_FUNCTION in text for text in where if text) else None
 
 
 def _row(
@@ -106,12 +110,17 @@ def _details_text(details: dict[str, Any] | None) -> str:
         return '{"error":"DETAILS_UNSERIALIZABLE"}'
 
 
+def _is_secret(key: str, value: Any) -> bool:
+    """Tell whether a value must not be kept; a number or a switch under such a name speaks of a secret."""
+    if not isinstance(value, str | dict | list | tuple) or not value:
+        return False
+    return SECRET_KEYS.search(key) is not None and ABOUT_SECRETS.search(key) is None
+
+
 def _redacted(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            key: REDACTED
-            if isinstance(member, str) and member and SECRET_KEYS.search(str(key))
-            else _redacted(member)
+            key: REDACTED if _is_secret(str(key), member) else _redacted(member)
             for key, member in value.items()
         }
     if isinstance(value, list | tuple):

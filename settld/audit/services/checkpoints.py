@@ -20,23 +20,10 @@ def sign_due(*, now: dt.datetime) -> int:
 def _sign(*, tenant_id: str, day_key: str, now: dt.datetime) -> bool:
     with tenancy.tenant_scope(tenant_id), transactions.atomic():
         head = OpsAuditHead.objects.get(tenant_id=tenant_id)
-        statement = {
-            "schemaVersion": "OpsAuditCheckpoint.v1",
-            "tenantId": tenant_id,
-            "seq": head.seq,
-            "rowHash": head.row_hash,
-            "at": clock.iso(now),
-        }
-        statement_hash = canonical_hash(statement)
-        signature = sign_hash(statement_hash)
-        made = OpsAuditCheckpoint.objects.bulk_create(
-            [
-                OpsAuditCheckpoint(
-                    tenant_id=tenant_id, seq=head.seq, row_hash=head.row_hash, at=now, day_key=day_key,
-                    artifact_hash=statement_hash, key_id=signature.key_id,
-                    signature_base64=signature.signature_base64,
-                )
-            ],
-            ignore_conflicts=True,
-        )  # fmt: skip
-        return bool(made)
+        checkpoint = OpsAuditCheckpoint(
+            tenant_id=tenant_id, seq=head.seq, row_hash=head.row_hash, at=now, day_key=day_key
+        )
+        checkpoint.artifact_hash = canonical_hash(checkpoint.statement)
+        signature = sign_hash(checkpoint.artifact_hash)
+        checkpoint.key_id, checkpoint.signature_base64 = signature.key_id, signature.signature_base64
+        return bool(OpsAuditCheckpoint.objects.bulk_create([checkpoint], ignore_conflicts=True))

@@ -1,11 +1,16 @@
 """Walking a chain to prove that no row was changed, removed or added."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
-from settld.audit.models import OpsAudit, OpsAuditHead
+from settld.audit.models import OpsAudit, OpsAuditCheckpoint, OpsAuditHead
 from settld.audit.models.chain import GENESIS
 from settld.core import clock
 from settld.core.hashing import canonical_hash, sha256_hex
+from settld.core.signatures import is_valid, key_id, server_public_pem
+
+BITE: Final = 2000
 
 
 @dataclass(frozen=True)
@@ -21,12 +26,15 @@ class Verdict:
 
 
 def verify(*, tenant_id: str) -> Verdict:
-    """Walk a tenant's chain from its first row to its head, in constant memory."""
+    """Walk a tenant's chain from its first row to its head, in constant memory.
+
+    Each signed checkpoint must stand on the row that it names, so an end that was cut off together with
+    its head shows as well.
+    """
     head = OpsAuditHead.objects.filter(tenant_id=tenant_id).first()
     head_seq, head_hash = (head.seq, head.row_hash) if head else (0, GENESIS)
     expected_seq, previous = 1, GENESIS
-    rows_to_head = OpsAudit.objects.filter(tenant_id=tenant_id, seq__lte=head_seq).order_by("seq")
-    for row in rows_to_head.iterator(chunk_size=2000):
+    for row in _rows(tenant_id=tenant_id, head_seq=head_seq):
         reason = _fault(row, expected_seq=expected_seq, previous=previous)
         if reason:
             return Verdict(False, expected_seq - 1, head_seq, head_hash, expected_seq, reason)
@@ -36,7 +44,36 @@ def verify(*, tenant_id: str) -> Verdict:
         return Verdict(False, rows, head_seq, head_hash, expected_seq, "rows_missing_at_the_end")
     if (rows, previous) != (head_seq, head_hash):
         return Verdict(False, rows, head_seq, head_hash, head_seq + 1, "head_differs")
+    unmet = _unmet_checkpoint(tenant_id=tenant_id)
+    if unmet is not None:
+        return Verdict(False, rows, head_seq, head_hash, *unmet)
     return Verdict(True, rows, head_seq, head_hash)
+
+
+def _rows(*, tenant_id: str, head_seq: int) -> Iterator[OpsAudit]:
+    """Read the chain in bites; pooled connections rule out a cursor at the server."""
+    seen = 0
+    chain = OpsAudit.objects.filter(tenant_id=tenant_id, seq__lte=head_seq).order_by("seq")
+    while bite := list(chain.filter(seq__gt=seen)[:BITE]):
+        yield from bite
+        seen = bite[-1].seq
+
+
+def _unmet_checkpoint(*, tenant_id: str) -> tuple[int, str] | None:
+    """Find the first checkpoint that the chain contradicts, or that was not signed as it stands."""
+    for checkpoint in OpsAuditCheckpoint.objects.filter(tenant_id=tenant_id).order_by("seq"):
+        if canonical_hash(checkpoint.statement) != checkpoint.artifact_hash:
+            return checkpoint.seq, "checkpoint_changed"
+        if checkpoint.key_id == key_id(server_public_pem()) and not is_valid(
+            hash_hex=checkpoint.artifact_hash,
+            signature_base64=checkpoint.signature_base64,
+            public_key_pem=server_public_pem(),
+        ):
+            return checkpoint.seq, "checkpoint_signature_wrong"
+        standing = OpsAudit.objects.filter(tenant_id=tenant_id, seq=checkpoint.seq)
+        if checkpoint.seq and not standing.filter(row_hash=checkpoint.row_hash).exists():
+            return checkpoint.seq, "checkpoint_differs"
+    return None
 
 
 def row_hash(row: OpsAudit) -> str:

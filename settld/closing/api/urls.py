@@ -9,5 +9,6 @@ urlpatterns = [
     path("ops/month-close", MonthCloseView.as_view()),
     path("ops/month-close/reopen", MonthReopen.as_view()),
     path("ops/party-statements", StatementList.as_view()),
-    path("ops/party-statements/<str:party_id>/<str:period>", StatementDetail.as_view()),
+    # A party id is opaque text; a slash in it, sent as %2F, reaches us decoded.
+    path("ops/party-statements/<path:party_id>/<str:period>", StatementDetail.as_view()),
 ]

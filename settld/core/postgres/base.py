@@ -16,16 +16,22 @@ from settld.core import tenancy
 LOCK_TIMEOUT_MS = 10_000
 # A longer statement gains more from its prepared plan than from travelling with BEGIN.
 LONGEST_COMPANION = 600
-_SCOPE = "SELECT set_config('settld.tenant_id', {tenant}, true), set_config('settld.platform', {platform}, true)"
-_BEGIN = f"BEGIN; SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}; {_SCOPE}"
+_SCOPE = (
+    "SELECT set_config('settld.tenant_id', {tenant}, true), set_config('settld.platform', {platform}, true)"
+)
 
 
-def _with_scope(template: str, connection: Any) -> str:
+def _scope(connection: Any) -> str:
+    """Write the statement that tells the transaction what it may see."""
     scope = tenancy.current()
-    text = sql.SQL(template).format(  # type: ignore[arg-type]  # both templates are constants of this file
+    text = sql.SQL(_SCOPE).format(
         tenant=sql.Literal(scope.tenant_id), platform=sql.Literal("on" if scope.is_platform else "")
     )
     return text.as_string(connection)
+
+
+def _begin(connection: Any) -> list[str]:
+    return ["BEGIN", f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}", _scope(connection)]
 
 
 def _bound(query: Any, params: Any, connection: Any) -> str:
@@ -42,44 +48,46 @@ class _Scoped:
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
         connection = self.connection
-        begin = connection.__dict__.pop("settld_begin", None)
-        if begin is not None:
-            if len(query if isinstance(query, str) else "") <= LONGEST_COMPANION:
-                return self._last_of(f"{begin}; {_bound(query, params, connection)}")
-            _send(connection, begin)
-        elif connection.pgconn.transaction_status == 0 and tenancy.current() is not tenancy.NOBODY:
-            scope = _with_scope(_SCOPE, connection)
-            return self._last_of(f"{scope}; {_bound(query, params, connection)}")
-        return super().execute(query, params, **options)  # type: ignore[misc]
-
-    def _last_of(self, text: str) -> Any:
-        """Send several statements at once and stand on the result of the last."""
-        super().execute(text, prepare=False)  # type: ignore[misc]
-        while self.nextset():  # type: ignore[attr-defined]
+        before = connection.__dict__.pop("settld_begin", None)
+        if before is None and connection.pgconn.transaction_status == 0:
+            before = None if tenancy.current() is tenancy.NOBODY else [_scope(connection)]
+        if before is None:
+            return super().execute(query, params, **options)  # type: ignore[misc]
+        is_short = isinstance(query, str) and len(query) <= LONGEST_COMPANION
+        if connection.pgconn.pipeline_status != 0 or not (is_short or len(before) == 1):
+            _send(connection, before)
+            return super().execute(query, params, **options)  # type: ignore[misc]
+        super().execute(";\n".join([*before, _bound(query, params, connection)]), prepare=False)  # type: ignore[misc]
+        while self.nextset():  # type: ignore[attr-defined]  # stand on the result of the last
             pass
         return self
 
     def executemany(self, *args: Any, **options: Any) -> Any:
-        self._begin()
+        self._open()
         return super().executemany(*args, **options)  # type: ignore[misc]
 
     def copy(self, *args: Any, **options: Any) -> Any:
-        self._begin()
+        self._open()
         return super().copy(*args, **options)  # type: ignore[misc]
 
     def stream(self, *args: Any, **options: Any) -> Any:
-        self._begin()
+        self._open()
         return super().stream(*args, **options)  # type: ignore[misc]
 
-    def _begin(self) -> None:
-        begin = self.connection.__dict__.pop("settld_begin", None)
-        if begin is not None:
-            _send(self.connection, begin)
+    def _open(self) -> None:
+        _send(self.connection, self.connection.__dict__.pop("settld_begin", None) or [])
 
 
-def _send(connection: Any, text: str) -> None:
+def _send(connection: Any, statements: list[str]) -> None:
+    """Send statements at once; in a pipeline, where a message holds one, one after another."""
+    if not statements:
+        return
     with Cursor(connection) as cursor:
-        cursor.execute(text, prepare=False)
+        if connection.pgconn.pipeline_status == 0:
+            cursor.execute(";\n".join(statements), prepare=False)
+            return
+        for statement in statements:
+            cursor.execute(statement, prepare=False)
 
 
 class ScopedServerCursor(_Scoped, base.ServerBindingCursor):
@@ -107,7 +115,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self._forget()
             super()._set_autocommit(autocommit)  # type: ignore[misc]  # the stubs leave it out
             return
-        self.connection.settld_begin = _with_scope(_BEGIN, self.connection)
+        self.connection.settld_begin = _begin(self.connection)
 
     def send_with_commit(self, query: str, params: Any) -> None:
         """Keep a statement whose result nobody needs, to be sent in one message with COMMIT."""
@@ -122,9 +130,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self.connection.__dict__.pop("settld_begin", None)  # a transaction in which nothing was said
             super()._commit()  # type: ignore[misc]
             return
-        begin = self.connection.__dict__.pop("settld_begin", None)
+        begin = self.connection.__dict__.pop("settld_begin", None) or []
         with self.wrap_database_errors:
-            _send(self.connection, ";\n".join([*([begin] if begin else []), *farewell, "COMMIT"]))
+            _send(self.connection, [*begin, *farewell, "COMMIT"])
 
     def _rollback(self) -> None:
         self._forget()

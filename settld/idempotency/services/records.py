@@ -4,7 +4,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
+from django.db import OperationalError, connection
+from psycopg.errors import LockNotAvailable
 
 from settld.core import ids, transactions
 from settld.core.canonical_json import CanonicalJsonError
@@ -86,9 +87,15 @@ def claim(wanted: Identity) -> Reply | None:
     """Wait for other requests with this identity, then find the reply of an earlier one.
 
     Held until the transaction ends, so two effects under one identity cannot be. Raises
-    IdempotencyConflict when the key covered another request.
+    IdempotencyConflict when the key covered another request, IdempotencyInProgress when the other
+    request takes longer than a lock may be waited for.
     """
-    return _read(wanted, "SELECT * FROM idempotency_claim(%s, %s)")
+    try:
+        return _read(wanted, "SELECT * FROM idempotency_claim(%s, %s)")
+    except OperationalError as error:
+        if isinstance(error.__cause__, LockNotAvailable):
+            raise IdempotencyInProgress() from error
+        raise
 
 
 def find(wanted: Identity) -> Reply | None:

@@ -5,14 +5,19 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from django.db import OperationalError, connection
+import structlog
+from django.db import DatabaseError, OperationalError, connection
 from prometheus_client import Counter
 from psycopg.errors import QueryCanceled
 
-from settld.core import transactions
+from settld.core import tenancy, transactions
 from settld.core.principals import Actor
 from settld.idempotency.models import IdempotencyRecord
-from settld.maintenance.services.runs import Finished, Plan, run_exclusively
+from settld.maintenance.models import MaintenanceState
+from settld.maintenance.services.recording import note_state
+from settld.maintenance.services.runs import Finished, MaintenanceRunFailed, Plan, run_exclusively
+from settld.maintenance.states import RunOutcome, RunScope
+from settld.tenants.models import Tenant
 
 KIND = "retention_cleanup"
 LOCK_KEY = "settld:maintenance:retention_cleanup:v1"
@@ -20,6 +25,7 @@ TABLES = ("ingest_records", "deliveries", "delivery_receipts", "idempotency_reco
 DEFAULT_ROWS, MOST_ROWS = 500, 10_000
 DEFAULT_MS, MOST_MS = 1_500, 60_000
 
+log = structlog.get_logger(__name__)
 PURGED = Counter("retention_purged_total", "Rows deleted because their time was over", ["table"])
 
 
@@ -97,6 +103,78 @@ def run(
         return cleanup.as_json(), cleanup.as_json()
 
     return cleanup, run_exclusively(plan, work)
+
+
+def run_over_all(*, now: dt.datetime, limits: Limits | None = None) -> Finished:
+    """Delete the expired rows of every tenant, those first whose last turn is longest ago.
+
+    Beat's run: one lock, one audit row under the default tenant, and a state row for each tenant that
+    had its turn. What the time did not reach has its turn in the next run.
+    """
+    bounds = limits or Limits()
+    plan = Plan(
+        kind=KIND,
+        lock_key=LOCK_KEY,
+        tenant_id=None,
+        actor=Actor.system("maintenance_runner"),
+        audit_action="MAINTENANCE_RETENTION_RUN",
+        audit_target="retention",
+        audit_tenant_id="tenant_default",
+        inputs={"dryRun": False, "batchSize": bounds.rows_per_table, "maxMillis": bounds.most_ms},
+    )
+
+    def work() -> tuple[dict[str, Any], dict[str, Any]]:
+        total, count = _clean_all(limits=bounds, now=now)
+        summary = total.as_json() | {"scope": RunScope.GLOBAL.value, "tenants": count}
+        return summary, summary
+
+    return run_exclusively(plan, work)
+
+
+def _clean_all(*, limits: Limits, now: dt.datetime) -> tuple[Cleanup, int]:
+    deadline = time.monotonic() + MOST_MS / 1000
+    total, count = Cleanup(is_dry_run=False), 0
+    failed: list[str] = []
+    for tenant_id in _in_turn():
+        if time.monotonic() > deadline:
+            total.has_timed_out = True
+            break
+        cleanup, started = Cleanup(is_dry_run=False), time.monotonic()
+        with tenancy.tenant_scope(tenant_id):
+            outcome = RunOutcome.OK
+            try:
+                _clean(cleanup, tenant_id=tenant_id, limits=limits, now=now)
+            except DatabaseError:  # the others still have their turn
+                log.exception("retention_failed", tenant_id=tenant_id)
+                outcome = RunOutcome.ERROR
+                failed.append(tenant_id)
+            runtime_ms = round((time.monotonic() - started) * 1000)
+            with transactions.atomic():
+                note_state(
+                    tenant_id=tenant_id,
+                    kind=KIND,
+                    outcome=outcome,
+                    code=None if outcome == RunOutcome.OK else MaintenanceRunFailed.code,
+                    ran_at=now,
+                    finished_at=now + dt.timedelta(milliseconds=runtime_ms),
+                    runtime_ms=runtime_ms,
+                    result=cleanup.as_json() | {"scope": RunScope.GLOBAL.value},
+                )
+        for table, purged in cleanup.purged.items():
+            total.purged[table] += purged
+        total.has_timed_out = total.has_timed_out or cleanup.has_timed_out
+        count += 1
+    if failed:
+        raise RuntimeError(f"retention failed for {len(failed)} of {count} tenants, {failed[0]} first")
+    return total, count
+
+
+def _in_turn() -> list[str]:
+    with tenancy.platform_scope(reason="retention: whose turn it is"):
+        last_turn = dict(MaintenanceState.objects.filter(kind=KIND).values_list("tenant_id", "last_run_at"))
+    everyone = Tenant.objects.values_list("tenant_id", flat=True)
+    never = dt.datetime.min.replace(tzinfo=dt.UTC)
+    return sorted(everyone, key=lambda tenant_id: (last_turn.get(tenant_id) or never, tenant_id))
 
 
 def _clean(cleanup: Cleanup, *, tenant_id: str, limits: Limits, now: dt.datetime) -> None:

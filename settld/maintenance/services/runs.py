@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from prometheus_client import Counter
 
 from settld.audit import services as audit
 from settld.core import clock, locks, tenancy, transactions
@@ -17,6 +18,8 @@ from settld.maintenance.services.recording import note_state
 from settld.maintenance.states import GLOBAL, RunOutcome, RunScope
 
 log = structlog.get_logger(__name__)
+RUNS = Counter("maintenance_runs_total", "Maintenance runs", ["kind", "result", "scope", "dry_run"])
+FAILED = Counter("maintenance_fail_total", "Maintenance runs that broke", ["kind", "scope"])
 
 
 class MaintenanceAlreadyRunning(Conflict):
@@ -128,6 +131,10 @@ def _end(
     run.outcome = outcome
     run.runtime_ms = round((time.perf_counter() - started) * 1000)
     run.finished_at = run.started_at + dt.timedelta(milliseconds=run.runtime_ms)
+    is_dry = str(bool(plan.inputs.get("dryRun"))).lower()
+    RUNS.labels(kind=plan.kind, result=outcome.value, scope=plan.scope.value, dry_run=is_dry).inc()
+    if outcome == RunOutcome.ERROR:
+        FAILED.labels(kind=plan.kind, scope=plan.scope.value).inc()
     with transactions.atomic():
         with tenancy.tenant_scope(plan.audit_tenant_id):
             run.audit_id = _audit(plan, run)

@@ -46,6 +46,7 @@ class BootstrapTenant(OpsView):
     """POST /ops/tenants/bootstrap"""
 
     scopes = {"POST": ("ops_write",)}
+    makes_tenant = True
 
     @openapi.describe(
         "Make a tenant ready to work: its row, an API key, its plan",
@@ -58,6 +59,8 @@ class BootstrapTenant(OpsView):
         billing = _billing_wish(request.body_json)
         if request.principal.kind == "api_key" and not billing.is_empty:
             raise Forbidden("billing_needs_ops_token")
+        if request.principal.kind == "person" and not request.principal.is_platform:
+            raise Forbidden("bootstrap_needs_platform_staff")
         key = _key_wish(request.body_json)
         if key is not None:
             keys.require_delegable(grantor=request.principal, scopes=key.scopes)
@@ -139,7 +142,7 @@ def _answer(request: OpsRequest, made: bootstrapping.Bootstrap) -> dict[str, Any
             "tenantId": request.tenant_id,
             "apiBaseUrl": base_url,
             "apiKey": key,
-            "billing": made.billing,
+            "billing": {key: made.billing[key] for key in ("plan", "hardLimitEnforced", "resolvedPlan")},
             "env": env,
             "exportCommands": bootstrapping.export_commands(env),
             "next": _next_steps(

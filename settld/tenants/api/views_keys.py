@@ -158,6 +158,7 @@ class RotateAuthKey(OpsView):
             grace_seconds=body.integer("graceSeconds", default=0, least=0, most=keys.MAX_GRACE_SECONDS) or 0,
             expires_at=body.instant("expiresAt"),
             has_expiry=body.has("expiresAt"),
+            grantor=request.principal,
             actor=request.actor,
             now=request.received_at,
         )

@@ -1,7 +1,8 @@
-"""Tenants, people, keys and tokens."""
+"""Tenants, people, keys, tokens and signer keys."""
 
 from settld.tenants.models.credentials import AuthKey, OpsToken
 from settld.tenants.models.people import Membership, User
+from settld.tenants.models.signer_keys import SignerKey
 from settld.tenants.models.tenant import Tenant
 
-__all__ = ["AuthKey", "Membership", "OpsToken", "Tenant", "User"]
+__all__ = ["AuthKey", "Membership", "OpsToken", "SignerKey", "Tenant", "User"]

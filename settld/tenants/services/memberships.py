@@ -3,6 +3,7 @@
 import datetime as dt
 
 from django.http import HttpRequest
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from settld.audit import services as audit
 from settld.core import tenancy, transactions
@@ -33,6 +34,11 @@ def is_verified(request: HttpRequest) -> bool:
     """Tell whether this login gave its second factor."""
     check = getattr(request.user, "is_verified", None)
     return bool(check and check())
+
+
+def has_second_factor(request: HttpRequest) -> bool:
+    """Tell whether the person who is logged in has set up a second factor."""
+    return bool(TOTPDevice.objects.filter(user_id=request.user.pk, confirmed=True).exists())
 
 
 def active_tenants(*, user: User) -> list[str]:

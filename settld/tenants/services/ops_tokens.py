@@ -42,6 +42,8 @@ def rotate(*, name: str, actor: Actor, now: dt.datetime) -> tuple[OpsToken, str]
     raw = f"ops_{secrets.token_urlsafe(32)}"
     with tenancy.tenant_scope(HOME), transactions.atomic():
         token = _locked(name)
+        if token.revoked_at is not None:
+            raise Conflict("a revoked ops token stays revoked", code="OPS_TOKEN_REVOKED")
         token.token_hash = sha256_hex(raw)
         token.save(update_fields=["token_hash"])
         _audit(token, action="OPS_TOKEN_ROTATE", actor=actor, now=now)

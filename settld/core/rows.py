@@ -1,0 +1,73 @@
+"""Reading rows by a plain condition without building the query anew each time.
+
+The ORM composes its SQL on every call, which costs more than a small read itself. For the few reads that
+every money call makes, the column list is composed once and rows become the same model instances.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from django.db import connection, models
+
+M = TypeVar("M", bound=models.Model)
+N = TypeVar("N", bound=models.Model)
+
+
+def first(model: type[M], where: str, parameters: Sequence[Any]) -> M | None:
+    """Give the first row that meets a condition, or None.
+
+    `where` is SQL of the caller's own, from the condition on (ORDER BY and FOR UPDATE may follow), with
+    the table's columns by name; values come in `parameters` only.
+    """
+    columns, *_ = _plan(model)
+    table = model._meta.db_table
+    row = _one(f'SELECT {columns} FROM "{table}" AS own WHERE {where}', parameters)  # noqa: S608
+    return None if row is None else _instance(model, row)
+
+
+def first_with(
+    model: type[M], where: str, other: type[N], beside: str, parameters: Sequence[Any]
+) -> tuple[M, N | None] | None:
+    """Give the first row that meets a condition and, in the same round trip, one row that belongs to it.
+
+    `beside` is the condition on the other table; `own` names the row that was found.
+    """
+    columns, names, _ = _plan(model)
+    others, *_ = _plan(other)
+    row = _one(
+        f'SELECT own.*, other.* FROM (SELECT {columns} FROM "{model._meta.db_table}" AS own'  # noqa: S608
+        f' WHERE {where}) AS own LEFT JOIN LATERAL (SELECT {others} FROM "{other._meta.db_table}"'
+        f" WHERE {beside}) AS other ON true",
+        parameters,
+    )
+    if row is None:
+        return None
+    left, right = row[: len(names)], row[len(names) :]
+    return _instance(model, left), None if right[0] is None else _instance(other, right)
+
+
+def _one(query: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+        row: tuple[Any, ...] | None = cursor.fetchone()
+    return row
+
+
+def _instance(model: type[M], row: Sequence[Any]) -> M:
+    _, names, converters = _plan(model)
+    values = list(row)
+    for at, convert in converters:
+        values[at] = convert(values[at])
+    return model.from_db(connection.alias, names, values)
+
+
+@lru_cache(maxsize=64)
+def _plan(model: type[models.Model]) -> tuple[str, list[str], list[tuple[int, Any]]]:
+    fields = model._meta.concrete_fields
+    columns = ", ".join(f'"{field.column}"' for field in fields)
+    converters = []
+    for at, field in enumerate(fields):
+        for convert in field.get_db_converters(connection):
+            converters.append((at, lambda value, convert=convert: convert(value, None, connection)))
+    return columns, [field.attname for field in fields], converters
