@@ -224,6 +224,7 @@ AUTH_KEY_TOUCH_MIN_SECONDS = parsing.positive(env, "PROXY_AUTH_KEY_TOUCH_MIN_SEC
 ENV_SECRETS_ENABLED = parsing.boolean(env, "PROXY_ENABLE_ENV_SECRETS", ENVIRONMENT == "development")
 SECRETS_CACHE_TTL_SECONDS = parsing.natural(env, "PROXY_SECRETS_CACHE_TTL_SECONDS", 30)
 SIGNING_KEY_PEM = parsing.signing_key(env, is_production=IS_PRODUCTION)
+RETIRED_SIGNING_KEYS = parsing.retired_signing_keys(env)
 
 # --- Money rails ----------------------------------------------------------------------------------
 MONEY_RAILS = parsing.money_rails(env)

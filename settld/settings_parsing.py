@@ -9,11 +9,12 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import environ
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from django.core.exceptions import ImproperlyConfigured
 
 from settld.core.principals import SCOPES
 from settld.core.secret_refs import SecretRefFailed, require_form
+from settld.core.signatures import key_id, public_pem
 
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 EVENT_TYPES = ("submitted", "confirmed", "failed", "cancelled", "reversed")
@@ -303,6 +304,26 @@ def signing_key(env: environ.Env, *, is_production: bool) -> bytes:
             "SETTLD_SIGNING_KEY_FILE", f"is not a PKCS#8 PEM with an Ed25519 key ({error})"
         ) from error
     return pem
+
+
+def retired_signing_keys(env: environ.Env) -> dict[str, str]:
+    """Read the public halves of keys that signed before, by key id, from a file of PEM blocks."""
+    name = "SETTLD_RETIRED_SIGNING_KEYS_FILE"
+    path = text(env, name)
+    if not path:
+        return {}
+    end = "-----END PUBLIC KEY-----"
+    ring = {}
+    try:
+        for block in Path(path).read_text().split(end)[:-1]:
+            key = serialization.load_pem_public_key((block.strip() + "\n" + end + "\n").encode())
+            if not isinstance(key, Ed25519PublicKey):
+                raise ValueError("holds another kind of key")
+            pem = public_pem(key)
+            ring[key_id(pem)] = pem
+    except (OSError, ValueError) as error:
+        raise refuse(name, f"is not a readable file of Ed25519 public keys in PEM ({error})") from error
+    return ring
 
 
 # --- Money rails ----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from django.db import connection
 from django.db.models import F
 
-from moneyrails.models import ChargebackEntry, Operation, PartyBalance, ProviderEvent
+from moneyrails.models import ChargebackEntry, Operation, PartyBalance, ProviderEvent, fields
 from moneyrails.queries.chargebacks import Account, OpenReversal, open_reversals
 from moneyrails.states import EntryKind
 from settld.core import ids
@@ -132,7 +132,7 @@ def release_recovery(operation: Operation, *, actor: Actor, at: dt.datetime, now
 def _write(account: Account, entries: list[ChargebackEntry], *, change_cents: int, now: dt.datetime) -> None:
     ChargebackEntry.objects.bulk_create(entries)
     PartyBalance.objects.filter(**account.filter()).update(
-        outstanding_cents=F("outstanding_cents") + change_cents, updated_at=now
+        outstanding_cents=F("outstanding_cents") + fields.cents(change_cents), updated_at=now
     )
 
 

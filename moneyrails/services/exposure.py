@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models import F
 
 from moneyrails import states
-from moneyrails.models import ExposureCounter, Operation
+from moneyrails.models import ExposureCounter, Operation, fields
 from settld.core import clock, transactions
 
 _DIFFERENCES = """
@@ -60,7 +60,8 @@ def _subtract(operation: Operation) -> None:
         provider_mode=operation.provider_mode,
         day_key=clock.day_key(operation.initiated_at),
     ).update(
-        amount_cents=F("amount_cents") - operation.amount_cents, operation_count=F("operation_count") - 1
+        amount_cents=F("amount_cents") - fields.cents(operation.amount_cents),
+        operation_count=F("operation_count") - 1,
     )
     if changed != 1:
         raise ExposureBroken(f"no exposure counter knows {operation.operation_id}")

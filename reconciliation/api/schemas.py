@@ -34,7 +34,7 @@ _COUNTS = (
 SUMMARY = obj(
     dict.fromkeys(_COUNTS, INT)
     | {
-        "expectedPayoutAmountCents": CENTS,
+        "expectedPayoutAmountCents": {"anyOf": [CENTS, {"type": "string", "pattern": "^[0-9]+$"}]},
         "operationStateCounts": obj(dict.fromkeys(OPERATION_STATES, INT)),
     }
 )

@@ -9,7 +9,7 @@ from django.db import connection
 
 from reconciliation.queries.comparison_sql import COMPARISON
 from reconciliation.states import OPERATION_STATES
-from settld.core import transactions
+from settld.core import money, transactions
 
 DOUBT_LIMIT: Final = dt.timedelta(minutes=15)
 
@@ -43,7 +43,7 @@ class Comparison:
         totals = self.totals
         return {
             "expectedPayoutCount": totals["expected_count"],
-            "expectedPayoutAmountCents": totals["expected_cents"],
+            "expectedPayoutAmountCents": money.exact(totals["expected_cents"]),
             "operationCount": totals["operation_count"],
             "matchedCount": totals["matched_count"],
             "settledCount": totals["settled_count"],

@@ -147,7 +147,7 @@ difference (category, operation_id, artifact_id, detail) AS (
 total AS (
   SELECT
     count(*) FILTER (WHERE instruction_id IS NOT NULL) AS expected_count,
-    COALESCE(sum(expected_cents), 0)::bigint AS expected_cents,
+    COALESCE(sum(expected_cents), 0) AS expected_cents,
     count(*) FILTER (WHERE operation_id IS NOT NULL) AS operation_count,
     count(*) FILTER (WHERE instruction_id IS NOT NULL AND operation_id IS NOT NULL) AS matched_count,
     count(*) FILTER (WHERE instruction_id IS NOT NULL AND state = 'confirmed') AS settled_count,

@@ -47,9 +47,9 @@ def verify(artifact: Artifact) -> Verification:
     """Recompute the hash from the stored text and check the signature over it."""
     recomputed = artifact_hash(json.loads(artifact.body))
     is_whole = recomputed == artifact.artifact_hash == artifact.document.get("artifactHash")
-    public_key_pem = signatures.server_public_pem()
+    public_key_pem = signatures.known_public_pem(artifact.signature_key_id)
     is_signed: bool | None = None
-    if signatures.key_id(public_key_pem) == artifact.signature_key_id:
+    if public_key_pem is not None:
         is_signed = signatures.is_valid(
             hash_hex=recomputed, signature_base64=artifact.signature_base64, public_key_pem=public_key_pem
         )

@@ -55,6 +55,12 @@ def server_public_pem() -> str:
     return public_pem(_server_key(settings.SIGNING_KEY_PEM)[0].public_key())
 
 
+def known_public_pem(name: str) -> str | None:
+    """Give the public half of the signing key of a name, in use or retired; None for one we never held."""
+    pem = server_public_pem()
+    return pem if key_id(pem) == name else settings.RETIRED_SIGNING_KEYS.get(name)
+
+
 def sign_hash(hash_hex: str) -> Signature:
     """Sign the 32 raw bytes that a hex hash stands for, with the server's key."""
     key, name = _server_key(settings.SIGNING_KEY_PEM)

@@ -40,6 +40,11 @@ class Home:
         return self.root / "simulator"
 
     @property
+    def metrics(self) -> Path:
+        """Where web and workers count together for /metrics."""
+        return self.root / "metrics"
+
+    @property
     def static(self) -> Path:
         return self.root / "static"
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -74,6 +75,7 @@ class _Deployment:
         self._simulator_port = free_port()
         self._secrets = load_secrets(home)
         self.environment: dict[str, str] = {}
+        self._counters: dict[str, str] = {}
 
     def start(self) -> None:
         """Bring up servers, schema, processes and demo; raises LauncherError with the reason."""
@@ -88,6 +90,7 @@ class _Deployment:
         self._remember()
         if self._simulated:
             self._start_simulator()
+        self._share_counters()
         self._command("migrate", "--noinput", "--verbosity", "1")
         if self._is_production:
             self._command("collectstatic", "--noinput", "--verbosity", "0")
@@ -131,12 +134,20 @@ class _Deployment:
         added = {name: value for name, value in self.environment.items() if self._given.get(name) != value}
         write_private(self._home.run, json.dumps({"port": self._port, "environment": added}, indent=2) + "\n")
 
+    def _share_counters(self) -> None:
+        """Give the processes one folder to count in, empty at each start; /metrics adds them up."""
+        if self._given.get("PROMETHEUS_MULTIPROC_DIR"):
+            return
+        shutil.rmtree(self._home.metrics, ignore_errors=True)
+        self._home.metrics.mkdir(mode=0o700)
+        self._counters = {"PROMETHEUS_MULTIPROC_DIR": str(self._home.metrics)}
+
     def _child(self, name: str, command: list[str], *, patience_seconds: float = 12) -> None:
         def start() -> subprocess.Popen[bytes]:
             return spawn(
                 command,
                 log=self._home.logs / f"{name}.log",
-                environment=self.environment,
+                environment=self.environment | self._counters,
                 cwd=commands.CHECKOUT,
             )
 

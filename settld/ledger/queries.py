@@ -110,8 +110,8 @@ def _fault(event: MonthEvent, *, seq: int, previous: str | None) -> str | None:
         return "payload_changed"
     if chain_hash(event) != event.chain_hash:
         return "chain_hash_differs"
-    public_key_pem = signatures.server_public_pem()
-    if signatures.key_id(public_key_pem) == event.signature_key_id and not signatures.is_valid(
+    public_key_pem = signatures.known_public_pem(event.signature_key_id)
+    if public_key_pem is not None and not signatures.is_valid(
         hash_hex=event.chain_hash, signature_base64=event.signature_base64, public_key_pem=public_key_pem
     ):
         return "signature_invalid"

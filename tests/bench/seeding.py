@@ -32,6 +32,7 @@ def statements(world: World, *, by_tenant: dict[str, int], prefix: str, payout_c
 
     with ThreadPoolExecutor(max_workers=world.workers) as pool:
         list(pool.map(seed, by_tenant))
+    world.sql("ANALYZE party_statement, artifact")
 
 
 # A real row of each kind is copied with the columns that must differ; all else stays as the product made it.

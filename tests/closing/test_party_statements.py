@@ -179,3 +179,10 @@ class TestLists:
         stranger = books.api.as_tenant("tenant_b")
         assert refusal(stranger.get("/ops/party-statements/pty_1/2026-01")) == (404, "NOT_FOUND")
         assert body(stranger.get("/ops/party-statements?period=2026-01")) == {"statements": []}
+
+
+def test_a_party_id_is_opaque_text_a_slash_in_it_too_2_4(books):
+    made = body(books.put("a%2Fb"))["statement"]
+    assert made["partyId"] == "a/b"
+    assert body(books.api.get("/ops/party-statements/a%2Fb/2026-01"))["statement"] == made
+    assert refusal(books.api.get("/ops/party-statements/a%252Fb/2026-01"))[0] == 404

@@ -168,7 +168,7 @@ class Scene:
         """The dispatch recovery in this process, pointed at the deployment's Stripe."""
         return doubt.recover_due(now=clock.now())
 
-    def eventually(self, is_so: Callable[[], bool], *, seconds: float = 60) -> None:
+    def eventually(self, is_so: Callable[[], bool], *, seconds: float = 150) -> None:
         """Wait for what other processes do in their own time."""
         deadline = time.monotonic() + seconds
         while not is_so():

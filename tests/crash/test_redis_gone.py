@@ -9,7 +9,7 @@ from tests.crash.scene import ACCOUNT, CENTS, PROVIDER, Scene, operation_path
 from tests.support import deployment
 from tests.support.http import Server
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 PERIOD = "2026-02"
 

@@ -73,3 +73,22 @@ def test_what_certainly_did_not_leave_is_cancelled(world, status):
     )
     attempts.close(attempt, attempts.AttemptStatus(status), now=world.NOW)
     assert cancel(operation).applied
+
+
+@pytest.mark.parametrize("amount_cents", [2**31, 2**32 - 1, 2**53 - 1])
+def test_a_great_amount_leaves_the_exposure_to_the_cent(world, amount_cents):
+    """Ruling 18: the counter equals its sum; P1: amounts go up to 2^53-1, past what four bytes hold."""
+    from moneyrails.models import ExposureCounter
+    from moneyrails.services import exposure
+
+    cancel(world.enqueued(payout_cents=amount_cents))
+    assert list(ExposureCounter.objects.values_list("amount_cents", "operation_count")) == [(0, 0)]
+    assert exposure.check(tenant_id=world.TENANT) == []
+
+
+def test_a_great_reversal_is_owed_to_the_cent(world):
+    """Spec 9: a balance equals its entries."""
+    from moneyrails.models import PartyBalance
+
+    world.walked(world.enqueued(payout_cents=2**53 - 1), "submitted", "confirmed", "reversed")
+    assert PartyBalance.objects.get().outstanding_cents == 2**53 - 1

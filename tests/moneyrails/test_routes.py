@@ -265,7 +265,10 @@ def test_a_signature_does_not_replace_the_scope(api, signed):
     [
         ({"eventType": 5}, "eventType must be a string"),
         ({"eventType": "confirmed", "providerStatus": True}, "providerStatus must be a string"),
-        ({"eventType": "initiated"}, "eventType must be one of submitted, confirmed, failed, cancelled, reversed"),
+        (
+            {"eventType": "initiated"},
+            "eventType must be one of submitted, confirmed, failed, cancelled, reversed",
+        ),
         ({}, "eventType or providerStatus is required"),
     ],
 )

@@ -313,3 +313,13 @@ def test_the_number_of_queries_does_not_follow_the_number_of_payouts(books):
 def _with_stripe(rails):
     provider = dataclasses.replace(rails.default, provider_id="stripe_sim", mode="production")
     return dataclasses.replace(rails, providers={**rails.providers, "stripe_sim": provider})
+
+
+@pytest.mark.parametrize(("parties", "shown"), [(1, 2**53 - 1), (2, str(2 * (2**53 - 1)))])
+def test_a_sum_beyond_what_json_readers_keep_is_written_as_digits_p1_5(books, parties, shown):
+    for number in range(parties):
+        books.pay(f"p{number}", cents=2**53 - 1)
+
+    report = books.reconcile()
+    assert (report.status, report.core["summary"]["expectedPayoutAmountCents"]) == ("pass", shown)
+    assert report.report_hash == canonical_hash(report.core)

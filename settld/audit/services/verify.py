@@ -8,7 +8,7 @@ from settld.audit.models import OpsAudit, OpsAuditCheckpoint, OpsAuditHead
 from settld.audit.models.chain import GENESIS
 from settld.core import clock
 from settld.core.hashing import canonical_hash, sha256_hex
-from settld.core.signatures import is_valid, key_id, server_public_pem
+from settld.core.signatures import is_valid, known_public_pem
 
 BITE: Final = 2000
 
@@ -64,10 +64,11 @@ def _unmet_checkpoint(*, tenant_id: str) -> tuple[int, str] | None:
     for checkpoint in OpsAuditCheckpoint.objects.filter(tenant_id=tenant_id).order_by("seq"):
         if canonical_hash(checkpoint.statement) != checkpoint.artifact_hash:
             return checkpoint.seq, "checkpoint_changed"
-        if checkpoint.key_id == key_id(server_public_pem()) and not is_valid(
+        public_key_pem = known_public_pem(checkpoint.key_id)
+        if public_key_pem is not None and not is_valid(
             hash_hex=checkpoint.artifact_hash,
             signature_base64=checkpoint.signature_base64,
-            public_key_pem=server_public_pem(),
+            public_key_pem=public_key_pem,
         ):
             return checkpoint.seq, "checkpoint_signature_wrong"
         standing = OpsAudit.objects.filter(tenant_id=tenant_id, seq=checkpoint.seq)

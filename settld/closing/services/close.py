@@ -125,16 +125,11 @@ def _totals(statements: Any) -> list[dict[str, Any]]:
             "currency": row["currency"],
             "partyRole": row["party_role"],
             "statementCount": row["statement_count"],
-            "payoutCents": _exact(row["owed"]),
-            "payableCents": _exact(row["payable"]),
+            "payoutCents": money.exact(int(row["owed"])),
+            "payableCents": money.exact(int(row["payable"])),
         }
         for row in rows.order_by(*in_code_point_order("currency", "party_role"))
     ]
-
-
-def _exact(total: Any) -> int | str:
-    """Write a sum exactly: as digits in a text once it passes what every JSON reader keeps."""
-    return int(total) if abs(int(total)) <= money.MAX_MINOR else str(int(total))
 
 
 def _freeze(row: MonthClose, *, statement_id: str, statement_hash: str, now: dt.datetime) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
 
 from settld.closing.identifiers import CURRENCY, ROLE, party_id_of
 from settld.closing.services import bulk, close, months
@@ -42,6 +43,7 @@ class Command(BaseCommand):
         try:
             order = read(json.load(sys.stdin))
             seeded = seed(order, now=clock.now())
+            tell_the_planner()
         except (ValueError, Refusal) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(json.dumps({"ok": True, "tenantId": order.tenant_id, "seeded": seeded}))
@@ -61,6 +63,12 @@ def seed(order: Order, *, now: dt.datetime) -> dict[str, int]:
             months.request_close(tenant_id=order.tenant_id, month=period, basis=basis, actor=ACTOR, now=now)
             close.close_month(tenant_id=order.tenant_id, month=period, basis=basis, now=clock.now())
     return seeded
+
+
+def tell_the_planner() -> None:
+    """Have the tables' statistics taken now: the server would get to it only within a minute."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("ANALYZE party_statement, artifact, month_close")
 
 
 def read(given: Any) -> Order:
