@@ -31,22 +31,30 @@ ALTER TABLE {table} DISABLE ROW LEVEL SECURITY;
 class Fence(Operation):
     """Let the application role see only the rows of the tenant in scope.
 
-    With append_only the role may insert and read, and nothing else.
+    With append_only the role may insert and read, and nothing else; with keeps_rows it may not delete.
     """
 
     reversible = True
     atomic = True
 
-    def __init__(self, model_name: str, *, append_only: bool = False, column: str = "tenant_id") -> None:
+    def __init__(
+        self,
+        model_name: str,
+        *,
+        append_only: bool = False,
+        keeps_rows: bool = False,
+        column: str = "tenant_id",
+    ) -> None:
         self.model_name = model_name
         self.append_only = append_only
+        self.keeps_rows = keeps_rows
         self.column = column
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         return (
             type(self).__name__,
             [self.model_name],
-            {"append_only": self.append_only, "column": self.column},
+            {"append_only": self.append_only, "keeps_rows": self.keeps_rows, "column": self.column},
         )
 
     def state_forwards(self, app_label: str, state: Any) -> None:
@@ -56,9 +64,10 @@ class Fence(Operation):
         self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
     ) -> None:
         schema_editor.execute(_FENCE.format(**self._names(app_label, schema_editor, to_state)))
-        if self.append_only:
+        withheld = "UPDATE, DELETE, TRUNCATE" if self.append_only else "DELETE, TRUNCATE"
+        if self.append_only or self.keeps_rows:
             schema_editor.execute(
-                "REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM {role}".format(
+                f"REVOKE {withheld} ON {{table}} FROM {{role}}".format(
                     **self._names(app_label, schema_editor, to_state)
                 )
             )

@@ -29,14 +29,14 @@ def parties():
         return [(row.party_id, row.period, row.status, row.payout_cents) for row in rows]
 
 
-def test_it_leaves_closed_statements_with_their_instructions(db, monkeypatch):
+def test_it_leaves_closed_statements_with_their_instructions(live_db, monkeypatch):
     assert seed(monkeypatch) == {"2026-01": 5}
     assert parties() == [(f"pty_{number}", "2026-01", "CLOSED", 1000) for number in range(5)]
     with tenancy.tenant_scope("tenant_bench"):
         assert Artifact.objects.filter(artifact_type="PayoutInstruction.v1").count() == 5
 
 
-def test_it_may_run_again_on_a_closed_month(db, monkeypatch):
+def test_it_may_run_again_on_a_closed_month(live_db, monkeypatch):
     seed(monkeypatch)
     assert seed(monkeypatch, count=7) == {"2026-01": 2}
     assert {status for _, _, status, _ in parties()} == {"CLOSED"}
@@ -44,7 +44,7 @@ def test_it_may_run_again_on_a_closed_month(db, monkeypatch):
         assert Artifact.objects.filter(artifact_type="PayoutInstruction.v1").count() == 7
 
 
-def test_items_name_party_and_period(db, monkeypatch):
+def test_items_name_party_and_period(live_db, monkeypatch):
     items = [{"partyId": "a", "period": "2026-01"}, {"partyId": "a", "period": "2026-02"}]
     assert seed(monkeypatch, items=items) == {"2026-01": 1, "2026-02": 1}
 

@@ -128,3 +128,14 @@ def test_a_scope_entered_inside_a_transaction_is_told_to_it_and_taken_back(live_
         with tenancy.tenant_scope("tenant_a"):
             assert raw_count() == 1
         assert raw_count() == 0
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["money_rail_operation", "dispatch_attempt", "payout_outcome", "exposure_counter", "party_balance",
+     "money_rail_controls", "party_statement", "month_close"],
+)  # fmt: skip
+def test_rows_that_speak_of_money_are_never_deleted(live_db, table):
+    with tenancy.tenant_scope("tenant_a"), connection.cursor() as cursor:
+        with pytest.raises(ProgrammingError, match="permission denied"):
+            cursor.execute(f"DELETE FROM {table}")

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from urllib.parse import quote
 
 import pytest
 
@@ -278,3 +279,13 @@ def test_faults_of_an_events_type_or_status_have_one_text(api, made, fault, prob
     assert refusal(answer) == (400, "SCHEMA_INVALID")
     assert body(answer)["error"] == "invalid provider event"
     assert body(answer)["details"] == {"message": problem}
+
+
+def test_a_party_whose_id_holds_a_slash_is_paid_like_any_other_P1(api, world):
+    world.closed(party_id="pty_operator:a/b")
+    made = api.post("/ops/payouts/pty_operator%3Aa%2Fb/2026-01/enqueue")
+    assert made.status_code == 201
+    operation_id = body(made)["moneyRailOperation"]["operationId"]
+    path = f"/ops/money-rails/stub_default/operations/{quote(operation_id, safe='')}"
+    assert body(api.get(path))["operation"]["operationId"] == operation_id
+    assert body(api.post(f"{path}/submit"))["applied"] is True

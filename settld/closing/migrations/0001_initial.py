@@ -92,5 +92,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        settld.core.rls.Fence("partystatement"),
+        settld.core.rls.Fence("partystatement", keeps_rows=True),
     ]

@@ -193,6 +193,6 @@ class Migration(migrations.Migration):
                 ),
             ),
         ),
-        settld.core.rls.Fence("monthclose"),
+        settld.core.rls.Fence("monthclose", keeps_rows=True),
         settld.core.rls.Fence("monthevent", append_only=True),
     ]
