@@ -72,7 +72,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--operations", type=int, default=100_000, help="operations to fill up with; 0: none")
     parser.add_argument("--json", type=Path, help="write the results here")
     options = parser.parse_args()
-    options.rounds, options.seconds, options.statements = 3, 1.5, 60_000
+    options.rounds, options.seconds, options.statements = 3, 1.0, 60_000
     if options.quick:
         options.rounds, options.seconds, options.operations, options.statements = 1, 0.5, 0, 12_000
     if options.million:

@@ -9,6 +9,11 @@ from tests.bench.counting import Counts
 from tests.bench.measuring import KINDS, Results
 
 JUDGED_AT = 16
+_TAIL_BESIDE = {
+    "signed ingest": "floor view, ingest's inserts",
+    "read": "floor view, read",
+    "replay": "floor view, read",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +24,7 @@ class Aim:
     value: float
     bound: float
     is_ceiling: bool = False
+    floor: float | None = None  # what the bare view reached: how much of it is the machine's
 
     @property
     def is_met(self) -> bool:
@@ -55,7 +61,9 @@ def aims(results: Results, *, flat: dict[str, float]) -> list[Aim]:
     ]
     for kind in ("enqueue", "enqueue, one cap", "signed ingest", "read", "replay"):
         tail = results.percentile_ms(kind, JUDGED_AT, 0.99) / results.percentile_ms(kind, JUDGED_AT, 0.5)
-        found.append(Aim(f"{kind}: p99 / p50", tail, 2.5, is_ceiling=True))
+        bare = _TAIL_BESIDE.get(kind, "floor view, same inserts")
+        bare_tail = results.percentile_ms(bare, JUDGED_AT, 0.99) / results.percentile_ms(bare, JUDGED_AT, 0.5)
+        found.append(Aim(f"{kind}: p99 / p50", tail, 2.5, is_ceiling=True, floor=bare_tail))
     found += [
         Aim(f"{kind}: empty / full database", value, 1.1, is_ceiling=True) for kind, value in flat.items()
     ]
@@ -86,7 +94,8 @@ def show(results: Results, counts: Counts, found: list[Aim], notes: list[str]) -
     for aim in found:
         relation = "<=" if aim.is_ceiling else ">="
         verdict = "met" if aim.is_met else "MISSED"
-        lines.append(f"  {aim.name:44}{aim.value:>7.2f}  {relation} {aim.bound:<5}{verdict}")
+        beside = "" if aim.floor is None else f"  (bare view: {aim.floor:.2f})"
+        lines.append(f"  {aim.name:44}{aim.value:>7.2f}  {relation} {aim.bound:<5}{verdict}{beside}")
     return "\n".join(lines)
 
 

@@ -40,8 +40,8 @@ _COPIES = {
     "party_statement": (
         "o.party_id = p.party_id AND o.period = p.period",
         (
-            "'id', gen_random_uuid(), 'party_id', n.party, 'period', %(period)s::text, 'statement_hash', n.hash,"
-            " 'artifact_hash', n.hash, 'artifact_id', 'statement_' || n.hash"
+            "'id', gen_random_uuid(), 'party_id', n.party, 'period', %(period)s::text,"
+            " 'statement_hash', n.hash, 'artifact_hash', n.hash, 'artifact_id', 'statement_' || n.hash"
         ),
     ),
     "artifact": (

@@ -1,6 +1,7 @@
-"""Run the money rails' loops once, in this process: month close, then dispatch recovery."""
+"""Run the money rails' loops once, in this process: month close, dispatch recovery, Stripe's inbox."""
 
 import json
+import os
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -8,6 +9,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from moneyrails.services import doubt
 from settld.closing.services import worker
 from settld.core import clock
+from settld.stripe_gateway.services import consumption
+
+INBOX_SECONDS = 60.0
 
 
 class Command(BaseCommand):
@@ -25,4 +29,11 @@ class Command(BaseCommand):
         now = clock.now()
         closed = worker.close_requested(now=now)
         recovered = doubt.recover_due(now=now, limit=options["limit"])
-        self.stdout.write(json.dumps({"monthsClosed": closed, "dispatchesRecovered": recovered}))
+        consumed = consumption.consume_due(
+            owner=f"moneyrails_tick:{os.getpid()}", limit=options["limit"], budget_seconds=INBOX_SECONDS
+        )
+        self.stdout.write(
+            json.dumps(
+                {"monthsClosed": closed, "dispatchesRecovered": recovered, "providerEventsConsumed": consumed}
+            )
+        )
