@@ -72,11 +72,16 @@ def live_db(_pristine, django_db_blocker) -> Iterator[None]:
     pristine.restore(_pristine)
 
 
+@pytest.fixture(autouse=True)
+def _no_rate_limits(settings) -> None:
+    """Buckets live in the run's one Redis and fill over all tests; the tests of the limits set their own."""
+    settings.RATE_LIMITS = {"ip": None, "tenant": None, "api_key": None}
+
+
 @pytest.fixture
 def api(settings):
     """A caller with every tenant scope, for tenant_a."""
     from tests.support.api import OPS_TOKEN, SCOPES, Api
 
-    settings.RATE_LIMITS = {"ip": None, "tenant": None, "api_key": None}
     settings.OPS_TOKENS = {OPS_TOKEN: SCOPES, "tok_read": frozenset({"ops_read", "finance_read"})}
     return Api()

@@ -80,9 +80,10 @@ class LocalBuckets:
 
 
 class RedisRateLimiter:
-    """Charges each layer that is on."""
+    """Charges each layer that is on; deployments that share one Redis differ by namespace."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str = "settld:rate") -> None:
+        self.namespace = namespace
         self.local = LocalBuckets()
         self.avoid_redis_until = 0.0
 
@@ -100,7 +101,7 @@ class RedisRateLimiter:
         limit = settings.RATE_LIMITS[layer]
         if limit is None:
             return
-        wait = self._take(f"settld:rate:{layer}:{identity}", limit)
+        wait = self._take(f"{self.namespace}:{layer}:{identity}", limit)
         if wait > 0:
             LIMITED.labels(scope=layer).inc()
             raise RateLimited(headers={"retry-after": str(max(1, math.ceil(wait)))})

@@ -1,5 +1,7 @@
 """Rate limits: P5 and platform-operations 5."""
 
+import uuid
+
 import pytest
 
 from settld.api.exchange import exchange
@@ -12,13 +14,12 @@ NONE = {"ip": None, "tenant": None, "api_key": None}
 
 
 @pytest.fixture(params=["redis", "without redis"])
-def limits(request, settings):
-    limiter = exchange.rate_limiter
-    rate_limits.redis_client().flushdb()
-    limiter.local = rate_limits.LocalBuckets()
+def limits(request, settings, monkeypatch):
+    """Buckets of this test alone: the test processes of a run share one Redis."""
+    limiter = rate_limits.RedisRateLimiter(namespace=f"settld:rate:{uuid.uuid4()}")
     limiter.avoid_redis_until = 0 if request.param == "redis" else float("inf")
-    yield settings
-    limiter.avoid_redis_until = 0
+    monkeypatch.setattr(exchange, "rate_limiter", limiter)
+    return settings
 
 
 def test_a_tenant_that_calls_too_often_gets_429_with_retry_after(api, limits):
