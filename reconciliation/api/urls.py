@@ -3,5 +3,9 @@
 from django.urls import path
 
 from reconciliation.api.rail_reconcile import RailReconcile
+from reconciliation.api.triage import ReconciliationTriage
 
-urlpatterns = [path("ops/finance/money-rails/reconcile", RailReconcile.as_view())]
+urlpatterns = [
+    path("ops/finance/money-rails/reconcile", RailReconcile.as_view()),
+    path("ops/finance/reconciliation/triage", ReconciliationTriage.as_view()),
+]

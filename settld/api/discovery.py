@@ -14,11 +14,14 @@ from drf_spectacular.generators import SchemaGenerator
 from settld.api import openapi, requests
 from settld.api.responses import Json
 from settld.api.views import authenticate
+from settld.core import signatures
 from settld.core.errors import Refusal
 
 PROBE_TIMEOUT_MS = 2_000
 log = structlog.get_logger(__name__)
 DETAIL_SECONDS = 5.0
+KEYS_MAY_BE_KEPT = "public, max-age=300"
+PEM = "application/x-pem-file"
 
 
 class HealthDetail(Protocol):
@@ -88,6 +91,26 @@ def _details() -> dict[str, Any]:
 
 
 @require_safe
+def signing_keys(request: HttpRequest) -> HttpResponse:
+    """Give out the public halves of the keys that sign evidence, the one in use first."""
+    keys = [
+        {"keyId": name, "algorithm": "Ed25519", "isInUse": number == 0, "publicKeyPem": pem}
+        for number, (name, pem) in enumerate(signatures.public_pems().items())
+    ]
+    return Json({"keys": keys}, headers={"cache-control": KEYS_MAY_BE_KEPT})
+
+
+@require_safe
+def signing_keys_pem(request: HttpRequest) -> HttpResponse:
+    """Give out the same keys as one PEM text, ready for the verifier."""
+    return HttpResponse(
+        "".join(signatures.public_pems().values()),
+        content_type=PEM,
+        headers={"cache-control": KEYS_MAY_BE_KEPT},
+    )
+
+
+@require_safe
 def capabilities(request: HttpRequest) -> HttpResponse:
     """Tell clients what this deployment speaks."""
     window = settings.PROTOCOL
@@ -138,5 +161,33 @@ openapi.plain(
 )
 openapi.plain(
     "/capabilities", "get", summary="Tell what this deployment speaks", answers={200: openapi.OBJECT}
+)
+openapi.plain(
+    "/.well-known/settld-signing-keys.json",
+    "get",
+    summary="Give the public keys that verify what we signed, the one in use first",
+    answers={
+        200: openapi.obj(
+            {
+                "keys": openapi.many(
+                    openapi.obj(
+                        {
+                            "keyId": openapi.TEXT,
+                            "algorithm": openapi.one_of("Ed25519"),
+                            "isInUse": openapi.BOOL,
+                            "publicKeyPem": openapi.TEXT,
+                        }
+                    )
+                )
+            }
+        )
+    },
+)
+openapi.plain(
+    "/.well-known/settld-signing-keys.pem",
+    "get",
+    summary="Give the same public keys as one PEM text",
+    answers={200: openapi.TEXT},
+    answer_type=PEM,
 )
 openapi.plain("/openapi.json", "get", summary="Describe the API", answers={200: openapi.OBJECT})

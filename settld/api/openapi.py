@@ -159,13 +159,19 @@ _plain: dict[str, dict[str, Any]] = {}
 
 
 def plain(
-    path: str, method: str, *, summary: str, answers: dict[int, Schema], body: Schema | None = None
+    path: str,
+    method: str,
+    *,
+    summary: str,
+    answers: dict[int, Schema],
+    body: Schema | None = None,
+    answer_type: str = "application/json",
 ) -> None:
     """Describe a route served by a plain Django view; it needs no credential."""
     responses = {
         str(status): {
             "description": "Done." if status < 400 else REFUSALS.get(status, "Refused."),
-            "content": {"application/json": {"schema": schema}},
+            "content": {answer_type: {"schema": schema}},
         }
         for status, schema in answers.items()
     }

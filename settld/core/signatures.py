@@ -55,6 +55,13 @@ def server_public_pem() -> str:
     return public_pem(_server_key(settings.SIGNING_KEY_PEM)[0].public_key())
 
 
+def public_pems() -> dict[str, str]:
+    """Give the public half of every signing key by its id: the one in use, then those retired."""
+    pem = server_public_pem()
+    retired: dict[str, str] = settings.RETIRED_SIGNING_KEYS
+    return {key_id(pem): pem} | retired
+
+
 def known_public_pem(name: str) -> str | None:
     """Give the public half of the signing key of a name, in use or retired; None for one we never held."""
     pem = server_public_pem()

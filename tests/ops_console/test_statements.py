@@ -3,6 +3,7 @@
 import re
 
 from moneyrails.models import Operation
+from settld.closing.services import worker
 from tests.ops_console.test_payout_acts import form_of
 from tests.ops_console.world import PERIOD, count_rows, queries_of
 
@@ -110,3 +111,42 @@ def test_queries_do_not_grow_with_the_statements(world, approver):
         world.payout(f"p{index}")
 
     assert queries_of(approver, "/console/statements") == few <= 13
+
+
+# --- The month ------------------------------------------------------------------------------------
+def test_a_month_is_closed_and_reopened_with_a_reason_in_two_steps(world, finance):
+    world.api.put(f"/ops/party-statements/p1/{PERIOD}", {"partyRole": "operator", "payoutCents": 500})
+    page = f"/console/statements?period={PERIOD}"
+    close, reopen = (f"/console/statements/{PERIOD}/{act}" for act in ("close", "reopen"))
+    assert f'href="{close}"' in finance.get(page).content.decode()
+
+    assert "1 statement, 1 payable, 5.00 USD" in finance.get(close).content.decode()
+    answer = finance.post(close, form_of(finance, close))
+    assert (answer.status_code, answer["location"]) == (303, page)
+    assert 'hx-trigger="load delay:2s"' in finance.get(page).content.decode()
+    worker.close_requested(tenant_id=world.tenant_id)
+    assert f'href="{reopen}"' in finance.get(page).content.decode()
+
+    form = form_of(finance, reopen)
+    assert finance.post(reopen, form).status_code == 422
+    answer = finance.post(reopen, form | {"reason": "wrong rate"})
+    assert answer.status_code == 303
+    assert f'href="{close}"' in finance.get(page).content.decode()
+
+
+def test_closing_a_closed_month_says_so_and_reopening_an_open_one_is_refused(world, finance):
+    world.close()
+    address = f"/console/statements/{PERIOD}/close"
+    finance.post(address, form_of(finance, address))
+    assert f"{PERIOD} is closed already" in finance.get("/console/statements").content.decode()
+    address = "/console/statements/2026-05/reopen"
+    answer = finance.post(address, form_of(finance, address) | {"reason": "x"})
+    assert answer.status_code == 404
+    assert "NOT_FOUND" in answer.content.decode()
+
+
+def test_only_who_may_change_money_closes_a_month(world, approver):
+    world.statement("p1")
+    assert approver.get(f"/console/statements/{PERIOD}/close").status_code == 403
+    assert "Reopen…" not in approver.get("/console/statements").content.decode()
+    assert approver.get("/console/statements/2026-13/close").status_code in (403, 404)

@@ -58,7 +58,7 @@ def test_a_row_is_keyed_by_operation_then_payout_then_content():
         "triageKey": queue[0].triage_key,
         "triage": None,
     }
-    assert rows.triage_summary(queue) == {
+    assert rows.triage_summary([None] * 3) == {
         "total": 3,
         "byStatus": {"open": 3, "acknowledged": 0, "in_progress": 0, "resolved": 0, "dismissed": 0},
         "unresolved": 3,

@@ -51,7 +51,9 @@ class Command(BaseCommand):
             if simulator is not None and options["lively"]:
                 # Only the demo's own payouts are taken back: somebody may be trying things beside it.
                 quiet = {"settld_tenant_id": TROUPES[0].tenant_id}
-                simulator.control("life", {"enabled": True, "interval_seconds": 20, "metadata": quiet})
+                # Mostly news of accounts: the one that wanders is restricted and comes back in two minutes.
+                life = {"enabled": True, "interval_seconds": 20, "account_share": 0.75, "metadata": quiet}
+                simulator.control("life", life)
         except DemoError as problem:
             raise CommandError(str(problem)) from problem
         has_people = bool(os.environ.get("SETTLD_DEMO_PASSWORD")) and not options["no_people"]

@@ -1,0 +1,1 @@
+"""The evidence commands: they see the product over HTTP only, and need no database (spec 7)."""
