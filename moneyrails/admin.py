@@ -8,9 +8,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from moneyrails.models import (
+    Approval,
     ChargebackEntry,
     ConnectAccount,
     DispatchAttempt,
+    DispatchCheck,
     ExposureCounter,
     MoneyRailControls,
     Movement,
@@ -90,6 +92,17 @@ class DispatchAttemptAdmin(ReadOnlyAdmin):
     ordering = ("-created_at",)
 
 
+@admin.register(DispatchCheck)
+class DispatchCheckAdmin(ReadOnlyAdmin):
+    """Each look at an attempt of unknown outcome."""
+
+    list_display = ("attempt", "kind", "outcome", "checked_by", "checked_at")
+    list_filter = ("kind", "outcome")
+    search_fields = ("=attempt__idempotency_key", "=checked_by")
+    ordering = ("-checked_at",)
+    list_select_related = ("attempt",)
+
+
 @admin.register(ProviderEvent)
 class ProviderEventAdmin(ReadOnlyAdmin):
     """Provider events, refused ones too."""
@@ -167,3 +180,13 @@ class ConnectAccountAdmin(ReadOnlyAdmin):
     list_display = ("account_id", "tenant_id", "party_id", "status", "kyb_status", "is_default", "updated_at")
     list_filter = ("status", "kyb_status")
     search_fields = ("=account_id", "=party_id")
+
+
+@admin.register(Approval)
+class ApprovalAdmin(ReadOnlyAdmin):
+    """Changes that wait for a second person; the console and the API decide them."""
+
+    list_display = ("requested_at", "tenant_id", "kind", "status", "requested_by", "decided_by")
+    list_filter = ("status", "kind")
+    search_fields = ("=id", "=requested_by", "=decided_by")
+    ordering = ("-requested_at",)

@@ -10,7 +10,10 @@ class MoneyRailsConfig(AppConfig):
     verbose_name = "Money rails"
 
     def ready(self) -> None:
-        """Claim the inbox's transfer events."""
-        from moneyrails.services import provider_facts
+        """Claim our events of the inbox, and let a stop's lift wait for a second person."""
+        from moneyrails.services import approvals, connect_events, disputes, provider_facts, stops
 
         provider_facts.register()
+        disputes.register()
+        connect_events.register()
+        approvals.register(stops.Lifting())

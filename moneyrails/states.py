@@ -109,3 +109,38 @@ class BalanceMode(TextChoices):
 
     HOLD = "hold"
     NET = "net"
+
+
+class ApprovalStatus(TextChoices):
+    """Where a change that needs a second person stands; everything but pending is its end."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    SUPERSEDED = "superseded"
+
+
+class CheckKind(TextChoices):
+    """How an attempt's outcome was looked for: by sending, by the loop, or by one of a person's acts."""
+
+    SEND = "send"
+    RECOVER = "recover"
+    ASK = "ask"
+    REPLAY = "replay"
+    SETTLE = "settle"
+
+
+class CheckOutcome(TextChoices):
+    """What came of it; `refuted` is evidence that the provider contradicts."""
+
+    ADOPTED = "adopted"
+    SENT = "sent"
+    NOT_SENT = "not_sent"
+    REJECTED = "rejected"
+    NOT_EXECUTED = "not_executed"
+    NO_ANSWER = "no_answer"
+    NOTHING_FOUND = "nothing_found"
+    UNCLEAR = "unclear"
+    REFUTED = "refuted"

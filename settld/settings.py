@@ -87,6 +87,11 @@ WSGI_APPLICATION = "settld.wsgi.application"
 APPEND_SLASH = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATA_UPLOAD_MAX_MEMORY_SIZE = None  # the API bounds bodies itself and answers 413
+FILE_UPLOAD_HANDLERS = [
+    "ops_console.uploads.BoundedUpload",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -231,6 +236,7 @@ MONEY_RAILS = parsing.money_rails(env)
 MONTH_CLOSE_REQUIRE_ENDED_PERIOD = parsing.boolean(env, "PROXY_MONTH_CLOSE_REQUIRE_ENDED_PERIOD", False)
 MISMATCH_ALERT_THRESHOLD = parsing.positive(env, "PROXY_MONEY_RAIL_MISMATCH_ALERT_THRESHOLD", 1)
 CONNECT_MAX_SYNC_AGE_SECONDS = parsing.natural(env, "PROXY_STRIPE_CONNECT_MAX_SYNC_AGE_SECONDS", 0)
+CONNECT_SYNC_INTERVAL_SECONDS = parsing.positive(env, "PROXY_STRIPE_CONNECT_SYNC_INTERVAL_SECONDS", 900)
 MONEY_RAIL_RECONCILE = {
     "enabled": parsing.boolean(env, "PROXY_MONEY_RAIL_RECONCILE_ENABLED", True),
     "interval_seconds": parsing.natural(env, "PROXY_MONEY_RAIL_RECONCILE_INTERVAL_SECONDS", 300),
@@ -239,6 +245,15 @@ MONEY_RAIL_RECONCILE = {
     "max_providers_per_tenant": parsing.positive(
         env, "PROXY_MONEY_RAIL_RECONCILE_MAX_PROVIDERS_PER_TENANT", 10
     ),
+}
+FOUR_EYES = parsing.four_eyes(env, is_production=IS_PRODUCTION)
+APPROVAL_TTL_SECONDS = parsing.positive(env, "SETTLD_APPROVAL_TTL_SECONDS", 72 * 3600)
+PROVIDER_STATEMENT = {
+    "enabled": parsing.boolean(env, "PROXY_PROVIDER_STATEMENT_ENABLED", True),
+    "lag_seconds": parsing.natural(env, "PROXY_PROVIDER_STATEMENT_LAG_SECONDS", 900),
+    "overlap_seconds": parsing.natural(env, "PROXY_PROVIDER_STATEMENT_OVERLAP_SECONDS", 3600),
+    "lookback_days": parsing.positive(env, "PROXY_PROVIDER_STATEMENT_LOOKBACK_DAYS", 400),
+    "max_pages": parsing.positive(env, "PROXY_PROVIDER_STATEMENT_MAX_PAGES", 100),
 }
 EVIDENCE_RETENTION_MAX_DAYS = parsing.positive(env, "PROXY_EVIDENCE_RETENTION_MAX_DAYS", 365)
 RETENTION_DEFAULT_DAYS = parsing.natural(env, "PROXY_RETENTION_DEFAULT_DAYS", 0)
@@ -259,6 +274,8 @@ from settld.settings_logging import LOGGING, configure_structlog  # noqa: E402, 
 from settld.settings_look import UNFOLD  # noqa: E402, F401
 
 CELERY_BEAT_SCHEDULE["retention"]["schedule"] = float(MAINTENANCE_INTERVAL_SECONDS)
+# More often than the interval: the gate in the database decides, and a tick a moment early costs no round.
+CELERY_BEAT_SCHEDULE["money-rails-reconcile"]["schedule"] = float(min(60, MAINTENANCE_INTERVAL_SECONDS))
 LOGGING_CONFIG = "logging.config.dictConfig"
 configure_structlog()
 

@@ -8,8 +8,11 @@ CELERY_BEAT_SCHEDULE = {
     "stripe-inbox-consume": {"task": "stripe_gateway.consume_due", "schedule": 5.0},
     "month-close": {"task": "closing.close_requested_months", "schedule": 5.0},
     "dispatch-recovery": {"task": "moneyrails.recover_dispatches", "schedule": 60.0},
+    "connect-sync": {"task": "moneyrails.sync_connect_accounts", "schedule": 60.0},
+    "approval-expiry": {"task": "moneyrails.expire_approvals", "schedule": 60.0},
     "beat-heartbeat": {"task": "maintenance.heartbeat", "schedule": 10.0},
     "audit-checkpoint": {"task": "audit.sign_checkpoints", "schedule": 3600.0},
+    "money-rails-reconcile": {"task": "reconciliation.money_rails_tick", "schedule": 60.0},
     "retention": {"task": "maintenance.retention_tick", "schedule": 300.0},
     "idempotency-purge": {"task": "idempotency.purge_expired", "schedule": 3600.0},
 }

@@ -365,6 +365,11 @@ class MoneyRails:
         return self.providers[self.default_provider_id]
 
 
+def four_eyes(env: environ.Env, *, is_production: bool) -> bool:
+    """Tell whether loosening a tenant's controls needs a second person where the tenant does not say."""
+    return boolean(env, "SETTLD_FOUR_EYES", is_production)
+
+
 def money_rails(env: environ.Env) -> MoneyRails:
     """Read the deployment mode and its providers (spec 3.2)."""
     mode = _rail_mode("PROXY_MONEY_RAIL_MODE", text(env, "PROXY_MONEY_RAIL_MODE"))

@@ -11,8 +11,11 @@ class PlansConfig(AppConfig):
     verbose_name = "Plans"
 
     def ready(self) -> None:
-        """Answer for the plan when a tenant is made."""
+        """Answer for the plan when a tenant is made, and carry out plan changes that were approved."""
         from billing.plans.services.bootstrap import settle_plan
+        from billing.plans.services.plan import PlanReplacement
+        from moneyrails.services import approvals
         from settld.tenants.services.bootstrap import billing_desk
 
         billing_desk.append(settle_plan)
+        approvals.register(PlanReplacement())

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.db import OperationalError
 from psycopg.errors import LockNotAvailable
@@ -19,8 +19,10 @@ T = TypeVar("T")
 class CallerMemory(Generic[T]):
     """Recalls and keeps the reply of a request by its key; without a key it does neither."""
 
-    def __init__(self, request: OpsRequest, render: Callable[[T], Json]) -> None:
-        self.identity = http.identity_of(request)
+    def __init__(
+        self, request: OpsRequest, render: Callable[[T], Json], *, query: dict[str, Any] | None = None
+    ) -> None:
+        self.identity = http.identity_of(request, query=query)
         self.identity_hash = self.identity.hash if self.identity else ""
         self.now = request.received_at
         self.render = render

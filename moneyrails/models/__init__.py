@@ -1,7 +1,9 @@
 """The tables of the money rails; every row belongs to one tenant."""
 
+from moneyrails.models.approval import Approval
 from moneyrails.models.attempt import DispatchAttempt
 from moneyrails.models.chargeback import ChargebackEntry, PartyBalance
+from moneyrails.models.check import DispatchCheck
 from moneyrails.models.connect import ConnectAccount
 from moneyrails.models.controls import MoneyRailControls
 from moneyrails.models.event import ProviderEvent
@@ -11,9 +13,11 @@ from moneyrails.models.operation import Operation
 from moneyrails.models.outcome import PayoutOutcome
 
 __all__ = [
+    "Approval",
     "ChargebackEntry",
     "ConnectAccount",
     "DispatchAttempt",
+    "DispatchCheck",
     "ExposureCounter",
     "MoneyRailControls",
     "Movement",

@@ -4,13 +4,18 @@ import datetime as dt
 from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from moneyrails.models import fields
 
 
 class ConnectAccount(models.Model):
-    """One connected account, as operators configured it and as the provider last described it."""
+    """One connected account, as operators configured it and as the provider last described it.
+
+    `kyb_last_sync_at` is when the newest try ended, failed or not; `kyb_seen_at` is when the look began
+    that the KYB columns come from, so they are at least as new as that. Both by the database's clock.
+    `provider_facts` is what else the provider said, for people; no rule reads it.
+    """
 
     id = fields.row_id()
     tenant_id = fields.tenant()
@@ -32,6 +37,8 @@ class ConnectAccount(models.Model):
     kyb_disabled_reason = fields.optional()
     kyb_last_sync_at = models.DateTimeField(null=True)
     kyb_last_sync_error: "models.JSONField[Any, Any]" = models.JSONField(null=True)
+    kyb_seen_at = models.DateTimeField(null=True)
+    provider_facts: "models.JSONField[Any, Any]" = models.JSONField(default=dict)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 
@@ -60,6 +67,19 @@ class ConnectAccount(models.Model):
                 name="connect_kyb_status_known",
             ),
         ]
+        indexes = [
+            models.Index(
+                "tenant_id", F("kyb_last_sync_at").asc(nulls_first=True), "id", name="connect_stalest"
+            ),
+            models.Index(fields=["account_id"], name="connect_by_account"),
+            models.Index(fields=["tenant_id", "kyb_status", "account_id"], name="connect_by_kyb"),
+            models.Index(fields=["tenant_id", "status", "account_id"], name="connect_by_status"),
+            models.Index(
+                fields=["tenant_id", "account_id"],
+                name="connect_with_due",
+                condition=~Q(kyb_currently_due=[]),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.account_id
@@ -71,13 +91,24 @@ class ConnectAccount(models.Model):
 
     def is_eligible(self, *, now: dt.datetime, max_sync_age_seconds: int) -> bool:
         """Tell whether a payout may go there; an age of 0 asks for no recent sync (spec 2.5)."""
-        if max_sync_age_seconds:
-            oldest = now - dt.timedelta(seconds=max_sync_age_seconds)
-            if self.kyb_last_sync_at is None or self.kyb_last_sync_at < oldest:
-                return False
-        return (
-            self.status == "active"
-            and self.payouts_enabled
-            and self.transfers_enabled
-            and self.kyb_status != "rejected"
-        )
+        return not self.obstacles(now=now, max_sync_age_seconds=max_sync_age_seconds)
+
+    def obstacles(self, *, now: dt.datetime, max_sync_age_seconds: int) -> list[str]:
+        """Name everything that keeps payouts from going there.
+
+        The age is that of the newest look that succeeded: a failed one changes no eligibility, so it
+        must not make an old snapshot young.
+        """
+        found = {
+            "disabled": self.status != "active",
+            "payouts_off": not self.payouts_enabled,
+            "transfers_off": not self.transfers_enabled,
+            "kyb_rejected": self.kyb_status == "rejected",
+            "sync_too_old": self._is_older_than(max_sync_age_seconds, now=now),
+        }
+        return [name for name, stands in found.items() if stands]
+
+    def _is_older_than(self, seconds: int, *, now: dt.datetime) -> bool:
+        if not seconds:
+            return False
+        return self.kyb_seen_at is None or self.kyb_seen_at < now - dt.timedelta(seconds=seconds)

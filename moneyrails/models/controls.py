@@ -1,7 +1,9 @@
 """A tenant's rules for its rails."""
 
+import datetime as dt
 from typing import Any
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
@@ -17,12 +19,20 @@ class MoneyRailControls(models.Model):
     taken before the row's keeps the queue, so a stop is not held off by payouts that keep coming
     (payout_facts). The row is made
     on first need with the defaults; `configured_at` stays empty until somebody sets the controls.
+
+    A stop may name an instant at which it was meant to end. Nothing lifts it then: whoever looks is asked.
+    `four_eyes` empty follows the deployment.
     """
 
     id = fields.row_id()
     tenant_id = models.CharField(max_length=200, db_collation="C", unique=True)
     real_money_enabled = models.BooleanField(default=False)
     payout_kill_switch = models.BooleanField(default=False)
+    kill_switch_reason = models.CharField(max_length=500, blank=True, default="", db_default="")
+    kill_switch_expires_at = models.DateTimeField(null=True)
+    kill_switch_set_by = models.CharField(max_length=255, blank=True, default="", db_default="")
+    kill_switch_set_at = models.DateTimeField(null=True)
+    four_eyes = models.BooleanField(null=True)
     max_payout_amount_cents = models.BigIntegerField(null=True)
     daily_payout_limit_cents = models.BigIntegerField(null=True)
     allowed_provider_ids: "models.JSONField[Any, Any]" = models.JSONField(null=True)
@@ -53,10 +63,33 @@ class MoneyRailControls(models.Model):
                 name="controls_limits_not_negative",
             ),
             fields.one_of("negative_balance_mode", BalanceMode, name="controls_balance_mode_known"),
+            models.CheckConstraint(
+                condition=Q(payout_kill_switch=True)
+                | Q(
+                    kill_switch_reason="",
+                    kill_switch_expires_at__isnull=True,
+                    kill_switch_set_by="",
+                    kill_switch_set_at__isnull=True,
+                ),
+                name="controls_stop_facts_only_while_stopped",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"controls of {self.tenant_id}"
+
+    @property
+    def has_four_eyes(self) -> bool:
+        """Tell whether loosening a rule needs a second person."""
+        return bool(settings.FOUR_EYES) if self.four_eyes is None else self.four_eyes
+
+    def is_stop_overdue(self, now: dt.datetime) -> bool:
+        """Tell whether the stop in force has outlived the instant that it was meant to end at."""
+        return (
+            self.payout_kill_switch
+            and self.kill_switch_expires_at is not None
+            and self.kill_switch_expires_at <= now
+        )
 
     @property
     def is_configured(self) -> bool:

@@ -103,6 +103,11 @@ class Operation(models.Model):
             models.Index(fields=["tenant_id", "party_id", "period"], name="operation_of_party"),
             models.Index(fields=["tenant_id", "state", "initiated_at", "id"], name="operation_by_state"),
             models.Index(fields=["tenant_id", "initiated_at", "id"], name="operation_by_age"),
+            models.Index(
+                fields=["tenant_id", "counterparty_ref"],
+                condition=Q(state="initiated"),
+                name="operation_waiting_for",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -44,7 +44,7 @@ class Transfer:
 class Rail(Protocol):
     """Moves money at a provider.
 
-    Both methods raise ProviderRejected (a clear no: nothing moved), ProviderNotExecuted (certainly not
+    All methods raise ProviderRejected (a clear no: nothing moved), ProviderNotExecuted (certainly not
     carried out) or ProviderInDoubt (money may have moved).
     """
 
@@ -54,6 +54,10 @@ class Rail(Protocol):
 
     def find_transfers(self, order: TransferOrder) -> list[Transfer]:
         """List every transfer that the provider has for the order's operation, all pages."""
+        ...
+
+    def retrieve_transfer(self, transfer_id: str) -> Transfer | None:
+        """Look one transfer up by its id, whosever it is; None when the provider has none of that name."""
         ...
 
 

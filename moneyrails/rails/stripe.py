@@ -4,6 +4,7 @@ import re
 
 from moneyrails.rails.base import Transfer, TransferOrder
 from settld.stripe_gateway import answers, client
+from settld.stripe_gateway.outcomes import ProviderRejected
 
 PREFIX = "stripe_connect:"
 _CONNECTED = re.compile(rf"{PREFIX}(acct_[A-Za-z0-9_]+)")
@@ -61,3 +62,12 @@ class StripeRail:
         """GET /v1/transfers by transfer_group, all pages, those of this operation; see Rail."""
         listed = [as_transfer(found) for found in client.list_transfers(order.payout_key)]
         return [transfer for transfer in listed if transfer.operation_id == order.operation_id]
+
+    def retrieve_transfer(self, transfer_id: str) -> Transfer | None:
+        """GET /v1/transfers/{id}; see Rail."""
+        try:
+            return as_transfer(client.retrieve_transfer(transfer_id))
+        except ProviderRejected as refusal:
+            if refusal.error["httpStatus"] == 404:
+                return None
+            raise

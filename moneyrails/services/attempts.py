@@ -12,6 +12,8 @@ from moneyrails.rails.base import TransferOrder
 from moneyrails.states import AttemptStatus
 from settld.core import rows
 from settld.core.principals import Actor
+from settld.tenants.services import hands
+from settld.tenants.services.hands import Hands
 
 _OPEN = "tenant_id = %s AND operation_id = %s AND status = ANY(%s) FOR UPDATE"
 LEASE = dt.timedelta(seconds=120)
@@ -87,10 +89,10 @@ def _next(
                 operation_id=operation.operation_id,
                 attempt=number,
             ),
-            submitted_by=actor.principal_id,
-            submitted_by_key_id=actor.key_id or "",
             created_at=now,
         )
+    # Whoever found an attempt that was never executed is the one who submits it now.
+    attempt.submitted_by, attempt.submitted_by_key_id = actor.principal_id, actor.key_id or ""
     attempt.status = AttemptStatus.DISPATCHING
     attempt.first_sent_at = now
     attempt.caller_identity_hash = caller_identity_hash
@@ -127,12 +129,20 @@ def take_over(attempt: DispatchAttempt, *, now: dt.datetime, caller_identity_has
     attempt.save()
 
 
+def hold(attempt: DispatchAttempt, *, now: dt.datetime, caller_identity_hash: str = "") -> None:
+    """Take an attempt for a person's act; what is left to people stays so, whatever becomes of the act."""
+    if attempt.status != AttemptStatus.INDETERMINATE:
+        take_over(attempt, now=now, caller_identity_hash=caller_identity_hash)
+        return
+    attempt.caller_identity_hash = caller_identity_hash
+    lease(attempt, now=now)
+    attempt.next_check_at = None
+    attempt.save()
+
+
 def is_held(attempt: DispatchAttempt, *, token: uuid.UUID) -> bool:
     """Tell whether a lease taken earlier still holds on the freshly locked row."""
-    return attempt.lease_token == token and attempt.status in (
-        AttemptStatus.DISPATCHING,
-        AttemptStatus.IN_DOUBT,
-    )
+    return attempt.lease_token == token and attempt.is_open
 
 
 def close(
@@ -142,8 +152,13 @@ def close(
     now: dt.datetime,
     observed_ref: str = "",
     error: dict[str, Any] | None = None,
+    is_counted: bool = True,
 ) -> None:
-    """Write down how an attempt stands and give the lease back; the row is locked."""
+    """Write down how an attempt stands and give the lease back; the row is locked.
+
+    Each doubt makes the loop wait longer before it looks again; one that is not counted, as a person's
+    question is, has it look soon.
+    """
     attempt.status = status
     attempt.lease_expires_at = None
     attempt.observed_ref = observed_ref or attempt.observed_ref
@@ -152,10 +167,30 @@ def close(
     attempt.next_check_at = None
     if status == AttemptStatus.IN_DOUBT:
         attempt.was_in_doubt = True
-        wait = min(CHECK_EVERY * 2 ** min(attempt.check_count, 10), MAX_CHECK_WAIT)
+        wait = CHECK_EVERY
+        if is_counted:
+            wait = min(CHECK_EVERY * 2 ** min(attempt.check_count, 10), MAX_CHECK_WAIT)
+            attempt.check_count += 1
         attempt.next_check_at = now + wait
-        attempt.check_count += 1
     attempt.save()
+
+
+def settle(
+    attempt: DispatchAttempt,
+    status: AttemptStatus,
+    *,
+    resolver: Hands,
+    reason: str,
+    evidence: str,
+    observed_ref: str = "",
+    now: dt.datetime,
+) -> None:
+    """Close an attempt by a person's finding; the database refuses who stands behind the submit as well."""
+    submitter = hands.behind(tenant_id=attempt.tenant_id, principal_id=attempt.submitted_by)
+    attempt.resolved_by, attempt.resolved_at = resolver.principal_id, now
+    attempt.resolution_reason, attempt.resolution_evidence = reason, evidence
+    attempt.resolver_hands, attempt.submitter_hands = sorted(resolver.names), sorted(submitter.names)
+    close(attempt, status, now=now, observed_ref=observed_ref)
 
 
 def resolve_by_event(operation: Operation, *, provider_ref: str, now: dt.datetime) -> DispatchAttempt | None:

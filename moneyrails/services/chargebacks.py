@@ -1,16 +1,16 @@
 """Recording reversed payouts and what repays them (spec 4).
 
 The balance row's lock comes before the operation's: whoever may change a debt takes `lock_balance`
-first. Entries and the kept balance change together, so the balance always equals its entries.
+first. The database moves the balance as entries are inserted (models/ledger_triggers.py), so it always
+equals its entries, and it refuses an entry that would repay a cent twice.
 """
 
 import datetime as dt
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import F
 
-from moneyrails.models import ChargebackEntry, Operation, PartyBalance, ProviderEvent, fields
+from moneyrails.models import ChargebackEntry, Operation, PartyBalance, ProviderEvent
 from moneyrails.queries.chargebacks import Account, OpenReversal, open_reversals
 from moneyrails.states import EntryKind
 from settld.core import ids
@@ -73,6 +73,12 @@ def split(cents: int, reversals: list[OpenReversal]) -> tuple[tuple[ChargebackEn
     return tuple(shares)
 
 
+def outstanding(account: Account) -> int:
+    """Read what a party owes; under its lock the answer stays true until commit."""
+    held = PartyBalance.objects.filter(**account.filter()).values_list("outstanding_cents", flat=True)
+    return held.first() or 0
+
+
 def withhold(account: Account, *, outstanding_cents: int, gross_cents: int) -> Withholding:
     """Work out what a payout repays; writes nothing. The caller holds the balance lock."""
     recovery = min(outstanding_cents, gross_cents)
@@ -98,17 +104,16 @@ def record_recovery(
         )
         for reversal, cents in withholding.shares
     ]  # fmt: skip
-    _write(account, entries, change_cents=-withholding.recovery_cents, now=now)
+    ChargebackEntry.objects.bulk_create(entries)
 
 
 def record_reversal(operation: Operation, event: ProviderEvent, *, actor: Actor, now: dt.datetime) -> None:
     """Owe the whole amount of an operation that was taken back; the caller holds both locks."""
     account = account_of(operation)
-    entry = _entry(
+    _entry(
         account, EntryKind.REVERSAL, operation.amount_cents, actor=actor, at=event.at, now=now,
         operation=operation, payout_key="", reversal=None, reason_code=event.reason_code,
-    )  # fmt: skip
-    _write(account, [entry], change_cents=operation.amount_cents, now=now)
+    ).save(force_insert=True)  # fmt: skip
 
 
 def release_recovery(operation: Operation, *, actor: Actor, at: dt.datetime, now: dt.datetime) -> None:
@@ -116,9 +121,13 @@ def release_recovery(operation: Operation, *, actor: Actor, at: dt.datetime, now
     if not operation.recovery_applied_cents:
         return
     account = account_of(operation)
-    recoveries = ChargebackEntry.objects.filter(
-        tenant_id=operation.tenant_id, payout_key=operation.payout_key, kind=EntryKind.RECOVERY
-    ).select_related("reversal")
+    recoveries = (
+        ChargebackEntry.objects.filter(
+            tenant_id=operation.tenant_id, payout_key=operation.payout_key, kind=EntryKind.RECOVERY
+        )
+        .select_related("reversal")
+        .order_by("seq")
+    )
     entries = [
         _entry(
             account, EntryKind.RELEASE, row.amount_cents, actor=actor, at=at, now=now,
@@ -126,14 +135,27 @@ def release_recovery(operation: Operation, *, actor: Actor, at: dt.datetime, now
         )
         for row in recoveries
     ]  # fmt: skip
-    _write(account, entries, change_cents=sum(entry.amount_cents for entry in entries), now=now)
-
-
-def _write(account: Account, entries: list[ChargebackEntry], *, change_cents: int, now: dt.datetime) -> None:
     ChargebackEntry.objects.bulk_create(entries)
-    PartyBalance.objects.filter(**account.filter()).update(
-        outstanding_cents=F("outstanding_cents") + fields.cents(change_cents), updated_at=now
-    )
+
+
+def record_adjustment(
+    reversal: ChargebackEntry,
+    *,
+    amount_cents: int,
+    reason_code: str,
+    note: str,
+    actor: Actor,
+    now: dt.datetime,
+) -> ChargebackEntry:
+    """Owe less of a reversal by a person's decision; the caller holds the balance lock and knows the room."""
+    account = Account(reversal.tenant_id, reversal.party_id, reversal.currency, reversal.provider_mode)
+    entry = _entry(
+        account, EntryKind.ADJUSTMENT, amount_cents, actor=actor, at=now, now=now,
+        operation=reversal.operation, payout_key="", reversal=reversal, reason_code=reason_code, note=note,
+    )  # fmt: skip
+    entry.save(force_insert=True)
+    entry.refresh_from_db(fields=["seq", "outstanding_after_cents"])
+    return entry
 
 
 def _entry(
@@ -148,6 +170,7 @@ def _entry(
     payout_key: str,
     reversal: ChargebackEntry | None,
     reason_code: str = "",
+    note: str = "",
 ) -> ChargebackEntry:
     return ChargebackEntry(
         **account.filter(),
@@ -157,6 +180,7 @@ def _entry(
         payout_key=payout_key,
         reversal=reversal,
         reason_code=reason_code,
+        note=note,
         recorded_by=actor.principal_id,
         at=at,
         recorded_at=now,

@@ -27,6 +27,19 @@ def apply(controls: MoneyRailControls, wanted: ConnectPart | Part | None, *, now
         _set_default(controls.tenant_id, wanted.default_account_id)
 
 
+def require_default(controls: MoneyRailControls, wanted: ConnectPart | Part | None) -> None:
+    """Refuse a default that would name no account, before anything is changed or kept for later."""
+    if not isinstance(wanted, ConnectPart) or not isinstance(wanted.default_account_id, str):
+        return
+    if isinstance(wanted.accounts, Part):
+        rows = ConnectAccount.objects.filter(tenant_id=controls.tenant_id)
+        is_there = rows.filter(account_id=wanted.default_account_id).exists()
+    else:
+        is_there = wanted.default_account_id in {part.account_id for part in wanted.accounts}
+    if not is_there:
+        raise fault("connect.defaultAccountId must name an account")
+
+
 def reset(controls: MoneyRailControls) -> None:
     """Bring back the defaults: not enabled, no accounts; the caller holds the controls exclusively."""
     controls.has_connect, controls.connect_enabled, controls.connect_updated_at = True, False, None

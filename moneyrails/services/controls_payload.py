@@ -1,5 +1,6 @@
 """Reading the `moneyRails` part of a plan: strict types, no coercion, a message for each fault (spec 2.9)."""
 
+import datetime as dt
 import enum
 import re
 from dataclasses import dataclass
@@ -51,10 +52,17 @@ class ConnectPart:
 
 @dataclass(frozen=True)
 class Payload:
-    """All controls, as they are to become."""
+    """All controls, as they are to become.
+
+    What newer clients alone know of (why and until when payouts are stopped, four eyes) is kept when it is
+    MISSING, so that a client of before does not clear it by saving something else.
+    """
 
     real_money_enabled: bool = False
     payout_kill_switch: bool = False
+    kill_switch_reason: str | Part | None = Part.MISSING
+    kill_switch_expires_at: dt.datetime | Part | None = Part.MISSING
+    four_eyes: bool | Part | None = Part.MISSING
     max_payout_amount_cents: int | None = None
     daily_payout_limit_cents: int | None = None
     allowed_provider_ids: list[str] | None = None
@@ -76,6 +84,13 @@ class Payload:
         return cls(
             real_money_enabled=_flag(body, "realMoneyEnabled", False),
             payout_kill_switch=_flag(body, "payoutKillSwitch", False),
+            kill_switch_reason=body.text("payoutKillSwitchReason")
+            if body.has("payoutKillSwitchReason")
+            else Part.MISSING,
+            kill_switch_expires_at=body.instant("payoutKillSwitchExpiresAt")
+            if body.has("payoutKillSwitchExpiresAt")
+            else Part.MISSING,
+            four_eyes=body.boolean("fourEyes") if body.has("fourEyes") else Part.MISSING,
             max_payout_amount_cents=body.integer("maxPayoutAmountCents", least=0),
             daily_payout_limit_cents=body.integer("dailyPayoutLimitCents", least=0),
             allowed_provider_ids=body.texts("allowedProviderIds"),
@@ -85,6 +100,35 @@ class Payload:
             chargebacks=_policy(body.object("chargebacks")),
             connect=_connect(body),
         )
+
+
+_MEMBERS: dict[str, frozenset[str]] = {
+    "": frozenset(
+        {
+            "realMoneyEnabled", "payoutKillSwitch", "payoutKillSwitchReason", "payoutKillSwitchExpiresAt",
+            "fourEyes", "maxPayoutAmountCents", "dailyPayoutLimitCents", "allowedProviderIds",
+            "dailyMismatchAlertThreshold", "chargebacks", "connect",
+        }
+    ),
+    "chargebacks": frozenset({"enabled", "negativeBalanceMode", "maxOutstandingCents"}),
+    "connect": frozenset({"enabled", "accounts", "defaultAccountId"}),
+    "accounts": frozenset(
+        {"accountId", "partyId", "partyRole", "status", "payoutsEnabled", "transfersEnabled"}
+    ),
+}  # fmt: skip
+
+
+def known_part(payload: Any, *, of: str = "") -> Any:
+    """Keep of a payload that was read without fault what reading it looked at, to be kept and hashed."""
+    if isinstance(payload, list):
+        return [known_part(entry, of=of) if isinstance(entry, dict) else entry for entry in payload]
+    if not isinstance(payload, dict):
+        return payload
+    return {
+        key: known_part(member, of=key) if key in _MEMBERS else member
+        for key, member in payload.items()
+        if key in _MEMBERS[of]
+    }
 
 
 def fault(problem: str) -> Invalid:

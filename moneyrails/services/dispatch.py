@@ -1,21 +1,24 @@
 """Writing down what a provider answered: the second transaction of a dispatch (spec 3.4 steps 3 and 4)."""
 
 import datetime as dt
-import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from moneyrails.models import DispatchAttempt, Operation
 from moneyrails.queries import operations
 from moneyrails.rails.base import Transfer, TransferOrder
-from moneyrails.services import attempts, movements
+from moneyrails.services import attempts, dispatch_checks, movements, surplus_transfers
 from moneyrails.services.movements import ProviderRefConflict
-from moneyrails.states import AttemptStatus, OperationState
+from moneyrails.states import AttemptStatus, CheckKind, CheckOutcome, OperationState
 from settld.audit import services as audit
-from settld.core import failpoints, transactions
+from settld.core import clock, failpoints, transactions
 from settld.core.errors import Refusal
 from settld.core.principals import Actor
 from settld.stripe_gateway.outcomes import ProviderFailure, ProviderNotExecuted, ProviderRejected
+
+Also = Callable[[Operation, DispatchAttempt], None]
+SENDER = Actor.system("dispatch")
 
 
 class SubmitFailed(Refusal):
@@ -34,19 +37,34 @@ class InvalidResponse(Refusal):
     message = "money rail provider answered with an invalid response"
 
 
+def nothing_else(operation: Operation, attempt: DispatchAttempt) -> None:
+    """Write nothing beside an attempt's end."""
+
+
 @dataclass(frozen=True)
 class Dispatch:
-    """One leased attempt, on its way to the provider; no transaction is open."""
+    """One leased attempt, on its way to the provider; no transaction is open.
+
+    `kind` and `by` say who looks and why; `disowned` names transfers that a person has declared not ours.
+    """
 
     operation: Operation
     attempt: DispatchAttempt
     order: TransferOrder
     is_doubtful: bool
-    opened_at: float = field(default_factory=time.monotonic)
+    kind: CheckKind = CheckKind.SEND
+    by: Actor = SENDER
+    disowned: frozenset[str] = frozenset()
+    opened_at: float = field(default_factory=clock.monotonic)
+
+    @property
+    def has_sent_before(self) -> bool:
+        """Tell whether its key may have reached the provider already."""
+        return self.attempt.was_in_doubt
 
     def is_fresh(self) -> bool:
         """Tell whether enough of the lease is left to send and write down the answer."""
-        return time.monotonic() - self.opened_at < attempts.LEASE.total_seconds() / 2
+        return clock.monotonic() - self.opened_at < attempts.LEASE.total_seconds() / 2
 
 
 @dataclass(frozen=True)
@@ -58,15 +76,33 @@ class Recorded:
 
 
 def record_transfer(
-    dispatch: Dispatch, transfer: Transfer, *, mode: str, actor: Actor, now: dt.datetime
+    dispatch: Dispatch,
+    transfer: Transfer,
+    *,
+    mode: str,
+    actor: Actor,
+    now: dt.datetime,
+    is_found: bool = False,
 ) -> Recorded:
-    """Record the transfer of an attempt; call inside T2.
+    """Record the transfer of an attempt; call inside T2. `is_found`: listed by the provider, not answered.
 
     If the lease was lost the transfer's id is kept on the attempt, fills an empty provider_ref, and
     nothing else changes. Raises ProviderRefConflict when the id is already another movement's.
     """
-    operation, attempt = _lock(dispatch)
-    if not attempts.is_held(attempt, token=dispatch.attempt.lease_token):
+    operation, attempt = lock(dispatch)
+    is_held = attempts.is_held(attempt, token=dispatch.attempt.lease_token)
+    surplus_transfers.note_after(
+        operation, attempt, transfer, is_held=is_held,
+        predates=is_found and surplus_transfers.predates(transfer, dispatch.attempt), now=now,
+    )  # fmt: skip
+    if dispatch.is_doubtful or not is_held:
+        outcome = CheckOutcome.ADOPTED if is_found else CheckOutcome.SENT
+        remark = "" if is_held else "somebody else had written the end by then"
+        dispatch_checks.note(
+            operation, attempt, kind=dispatch.kind, outcome=outcome, by=dispatch.by, found=[transfer],
+            remark=remark, now=now,
+        )  # fmt: skip
+    if not is_held:
         attempt.observed_ref = transfer.transfer_id
         attempt.save(update_fields=["observed_ref"])
         if not operation.provider_ref:
@@ -113,19 +149,34 @@ def audit_submission(operation: Operation, *, mode: str, actor: Actor, now: dt.d
     )
 
 
-def record_failure(dispatch: Dispatch, failure: ProviderFailure, *, now: dt.datetime) -> None:
+def record_failure(
+    dispatch: Dispatch,
+    failure: ProviderFailure,
+    *,
+    now: dt.datetime,
+    also: Also = nothing_else,
+    is_counted: bool = True,
+) -> None:
     """Record that a call did not succeed, by what is known about the money.
 
     A refusal, or a send that never happened, ends the attempt only if no earlier send of its key was
     in doubt; a doubt never turns into a no.
     """
     if isinstance(failure, ProviderRejected):
-        status = AttemptStatus.REJECTED
+        status, outcome = AttemptStatus.REJECTED, CheckOutcome.REJECTED
     elif isinstance(failure, ProviderNotExecuted):
-        status = AttemptStatus.RETRYABLE
+        status, outcome = AttemptStatus.RETRYABLE, CheckOutcome.NOT_EXECUTED
     else:
-        status = AttemptStatus.IN_DOUBT
-    _close(dispatch, status, error=dict(failure.error), now=now)
+        status, outcome = AttemptStatus.IN_DOUBT, CheckOutcome.NO_ANSWER
+    _close(
+        dispatch,
+        status,
+        outcome=outcome,
+        error=dict(failure.error),
+        also=also,
+        is_counted=is_counted,
+        now=now,
+    )
 
 
 def record_difference(dispatch: Dispatch, transfer: Transfer, *, now: dt.datetime) -> None:
@@ -137,23 +188,60 @@ def record_difference(dispatch: Dispatch, transfer: Transfer, *, now: dt.datetim
         "currency": transfer.currency,
         "destination": transfer.destination,
     }
-    _close(dispatch, AttemptStatus.IN_DOUBT, error=error, observed_ref=transfer.transfer_id, now=now)
-
-
-def give_up(dispatch: Dispatch, *, reason: str, observed_ref: str = "", now: dt.datetime) -> None:
-    """Leave an attempt to a person: nothing automatic is sent for it any more."""
     _close(
         dispatch,
-        AttemptStatus.INDETERMINATE,
-        error={"message": reason, "category": "unknown"},
-        observed_ref=observed_ref,
+        AttemptStatus.IN_DOUBT,
+        outcome=CheckOutcome.UNCLEAR,
+        error=error,
+        observed_ref=transfer.transfer_id,
+        found=(transfer,),
         now=now,
     )
 
 
-def stay_in_doubt(dispatch: Dispatch, *, reason: str, now: dt.datetime) -> None:
-    """Give the lease back without having learned anything."""
-    _close(dispatch, AttemptStatus.IN_DOUBT, error={"message": reason, "category": "unknown"}, now=now)
+def give_up(
+    dispatch: Dispatch,
+    *,
+    reason: str,
+    observed_ref: str = "",
+    now: dt.datetime,
+    found: Sequence[Transfer] | None = None,
+    also: Also = nothing_else,
+) -> None:
+    """Leave an attempt to a person: nothing automatic is sent for it any more."""
+    _close(
+        dispatch,
+        AttemptStatus.INDETERMINATE,
+        outcome=CheckOutcome.UNCLEAR if found or observed_ref else CheckOutcome.NOTHING_FOUND,
+        error={"message": reason, "category": "unknown"},
+        observed_ref=observed_ref,
+        found=found,
+        also=also,
+        now=now,
+    )
+
+
+def stay_in_doubt(
+    dispatch: Dispatch,
+    *,
+    reason: str,
+    now: dt.datetime,
+    found: Sequence[Transfer] | None = None,
+    outcome: CheckOutcome = CheckOutcome.NOTHING_FOUND,
+    also: Also = nothing_else,
+    is_counted: bool = True,
+) -> None:
+    """Give the lease back without having learned what became of the money."""
+    _close(
+        dispatch,
+        AttemptStatus.IN_DOUBT,
+        outcome=outcome,
+        error={"message": reason, "category": "unknown"},
+        found=found,
+        also=also,
+        is_counted=is_counted,
+        now=now,
+    )
 
 
 def refusal_for(failure: ProviderFailure, operation: Operation) -> Refusal:
@@ -173,23 +261,43 @@ def _close(
     status: AttemptStatus,
     *,
     now: dt.datetime,
+    outcome: CheckOutcome,
     error: dict[str, Any],
     observed_ref: str = "",
+    found: Sequence[Transfer] | None = None,
+    also: Also = nothing_else,
+    is_counted: bool = True,
 ) -> None:
+    """Close without a clear success. A doubt never turns into a no, and what is left to people stays so."""
     failpoints.hit("submit.before_t2_failure")
     with transactions.atomic(durable=True):
-        _, attempt = _lock(dispatch)
+        operation, attempt = lock(dispatch)
+        dispatch_checks.note(
+            operation,
+            attempt,
+            kind=dispatch.kind,
+            outcome=outcome,
+            by=dispatch.by,
+            found=found,
+            error=error,
+            now=now,
+        )
         if attempts.is_held(attempt, token=dispatch.attempt.lease_token):
             if attempt.was_in_doubt and status in (AttemptStatus.REJECTED, AttemptStatus.RETRYABLE):
                 status = AttemptStatus.IN_DOUBT
-            attempts.close(attempt, status, now=now, observed_ref=observed_ref, error=error)
+            if attempt.status == AttemptStatus.INDETERMINATE:
+                status = AttemptStatus.INDETERMINATE
+            attempts.close(
+                attempt, status, now=now, observed_ref=observed_ref, error=error, is_counted=is_counted
+            )
+            also(operation, attempt)
         elif observed_ref and not attempt.observed_ref:
             attempt.observed_ref = observed_ref
             attempt.save(update_fields=["observed_ref"])
     failpoints.hit("submit.after_t2_failure")
 
 
-def _lock(dispatch: Dispatch) -> tuple[Operation, DispatchAttempt]:
+def lock(dispatch: Dispatch) -> tuple[Operation, DispatchAttempt]:
     """Lock in the global order: operation, then attempt."""
     operation = operations.lock(
         tenant_id=dispatch.operation.tenant_id,
@@ -209,6 +317,7 @@ __all__ = [
     "audit_submission",
     "enter_submitted",
     "give_up",
+    "lock",
     "record_difference",
     "record_failure",
     "record_transfer",

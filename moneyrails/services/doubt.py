@@ -12,12 +12,19 @@ from moneyrails.queries import operations, payout_facts
 from moneyrails.rails import providers
 from moneyrails.rails import stripe as stripe_rail
 from moneyrails.rails.base import Rail
-from moneyrails.services import attempts, dispatch, resolution, submission, submit_conditions
+from moneyrails.services import (
+    attempts,
+    dispatch,
+    dispatch_checks,
+    resolution,
+    submission,
+    submit_conditions,
+)
 from moneyrails.services.dispatch import Dispatch
 from moneyrails.services.movements import ProviderRefConflict
 from moneyrails.services.replies import NoMemory
 from moneyrails.services.submission import Submission
-from moneyrails.states import AttemptStatus
+from moneyrails.states import AttemptStatus, CheckKind
 from settld.core import failpoints, tenancy, transactions
 from settld.core.errors import NotFound, Refusal
 from settld.core.principals import Actor
@@ -97,7 +104,11 @@ def _take_over(due: Due, *, now: dt.datetime) -> tuple[Dispatch, bool] | None:
         failpoints.hit("doubt.before_t1_commit")
     failpoints.hit("doubt.after_t1")
     order = attempts.order_of(operation, idempotency_key=attempt.idempotency_key)
-    return Dispatch(operation, attempt, order, is_doubtful=True), may_send
+    disowned = dispatch_checks.disowned(attempt)
+    opened = Dispatch(
+        operation, attempt, order, is_doubtful=True, kind=CheckKind.RECOVER, by=ACTOR, disowned=disowned
+    )
+    return opened, may_send
 
 
 def _resolve(opened: Dispatch, rail: Rail, *, may_send: bool, now: dt.datetime) -> str:
@@ -107,13 +118,17 @@ def _resolve(opened: Dispatch, rail: Rail, *, may_send: bool, now: dt.datetime) 
         dispatch.record_failure(opened, failure, now=now)
         return "in_doubt"
     if isinstance(finding, resolution.Indeterminate):
-        dispatch.give_up(opened, reason=finding.reason, observed_ref=finding.observed_ref, now=now)
+        dispatch.give_up(
+            opened, reason=finding.reason, observed_ref=finding.observed_ref, found=finding.found, now=now
+        )
         return "indeterminate"
     memory: NoMemory[Submission] = NoMemory()
     if isinstance(finding, resolution.Sent):
         return _adopt(opened, finding, memory, now=now)
     if not may_send:
-        dispatch.stay_in_doubt(opened, reason="the tenant's controls forbid sending now", now=now)
+        dispatch.stay_in_doubt(
+            opened, reason="the tenant's controls forbid sending now", found=finding.found, now=now
+        )
         return "blocked"
     try:
         submission.send(opened, rail, actor=ACTOR, memory=memory, now=now)
@@ -127,7 +142,7 @@ def _adopt(
     opened: Dispatch, finding: resolution.Sent, memory: NoMemory[Submission], *, now: dt.datetime
 ) -> str:
     try:
-        submission.record(opened, finding.transfer, actor=ACTOR, memory=memory, now=now)
+        submission.record(opened, finding.transfer, actor=ACTOR, memory=memory, now=now, is_found=True)
     except (submit_conditions.SubmitInProgress, ProviderRefConflict):
         return "in_doubt"
     return "adopted"

@@ -195,6 +195,10 @@ def _consume_by_debt(
     outcome = outcome_of(request, subject, request.counterparty_ref or f"party:{request.party_id}", now=now)
     outcome.response = {"payout": None, "chargeback": context}
     if not payout_writes.write_offset(outcome):
+        # Somebody else's outcome: of this key (at a provider of the other mode, whose debts have another
+        # lock), or of another statement of this period.
+        if payout_facts.outcome(tenant_id=request.tenant_id, payout_key=subject.payout_key) is not None:
+            return replayed(request, subject.payout_key)
         raise PeriodConflict(request, None)
     chargebacks.record_recovery(
         account, withholding, payout_key=subject.payout_key, operation=None, actor=actor, now=now
@@ -211,7 +215,7 @@ def _consume_by_debt(
             "period": request.period,
             "amountCents": 0,
             "recoveryAppliedCents": withholding.recovery_cents,
-            "outstandingAfterCents": withholding.outstanding_after_cents,
+            "outstandingAfterCents": context["outstandingAfterCents"],
         },
         at=now,
     )

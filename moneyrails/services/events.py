@@ -4,16 +4,16 @@ import datetime as dt
 from dataclasses import dataclass
 
 from moneyrails import states
-from moneyrails.models import Operation, PartyBalance, ProviderEvent
+from moneyrails.models import Operation, ProviderEvent
 from moneyrails.queries import operations
-from moneyrails.services import attempts, chargebacks, dispatch, leaving
+from moneyrails.services import attempts, chargebacks, dispatch, leaving, surplus_transfers
 from moneyrails.services.facts import Fact
 from moneyrails.services.movements import ProviderRefConflict
 from moneyrails.services.replies import Memory, NoMemory
 from moneyrails.services.submit_conditions import SubmitInProgress
 from moneyrails.states import EventOutcome, OperationState
 from settld.audit import services as audit
-from settld.core import failpoints, rows, transactions
+from settld.core import failpoints, money, rows, transactions
 from settld.core.errors import Conflict, Refusal
 from settld.core.principals import Actor
 
@@ -122,6 +122,9 @@ def _move(operation: Operation, event: ProviderEvent, fact: Fact, *, actor: Acto
     resolved = None
     if fact.event_type == OperationState.SUBMITTED:
         resolved = attempts.resolve_by_event(operation, provider_ref=fact.provider_ref, now=now)
+        surplus_transfers.note_after_event(
+            operation, resolved, transfer_id=fact.provider_ref, at=fact.at, now=now
+        )
     leaving.enter(
         operation, fact.event_type, event=event, provider_ref=fact.provider_ref, reason_code=fact.reason_code,
         actor=actor, at=fact.at, now=now,
@@ -140,9 +143,8 @@ def _move(operation: Operation, event: ProviderEvent, fact: Fact, *, actor: Acto
     action = "MONEY_RAIL_PROVIDER_EVENT_APPLIED"
     if fact.event_type == OperationState.REVERSED:
         action = "MONEY_RAIL_CHARGEBACK_RECORDED"
-        account = chargebacks.account_of(operation)
-        balance = PartyBalance.objects.get(**account.filter())
-        details["outstandingAfterCents"] = balance.outstanding_cents
+        owed = chargebacks.outstanding(chargebacks.account_of(operation))
+        details["outstandingAfterCents"] = money.exact(owed)
     audit.append(
         tenant_id=operation.tenant_id,
         actor=actor,
@@ -163,6 +165,13 @@ def _keep_refused(
         event = _event(operation, fact, EventOutcome.REJECTED, now=now)
         event.refusal_code = refusal.code
         event.save(force_insert=True)
+        if fact.event_type in states.LEFT_US:
+            surplus_transfers.note_refused_event(
+                operation,
+                transfer_id=fact.provider_ref,
+                is_other=isinstance(refusal, ProviderRefConflict),
+                now=now,
+            )
 
 
 def _event(operation: Operation, fact: Fact, outcome: EventOutcome, *, now: dt.datetime) -> ProviderEvent:

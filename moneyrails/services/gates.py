@@ -10,7 +10,7 @@ from typing import Any
 
 from moneyrails.models import ConnectAccount, MoneyRailControls
 from moneyrails.rails.providers import Provider
-from settld.core import clock
+from settld.core import clock, money
 from settld.core.errors import Conflict, Refusal
 
 
@@ -132,10 +132,23 @@ def real_money(case: Case) -> Refusal | None:
 
 
 def kill_switch(case: Case) -> Refusal | None:
-    """Gate 9."""
+    """Gate 9; a stop that has outlived its expiry still stops, until somebody lifts it."""
     if case.controls.payout_kill_switch:
-        return KillSwitchActive(details={"providerId": case.provider.provider_id})
+        return KillSwitchActive(
+            details={"providerId": case.provider.provider_id} | stop_facts(case.controls, now=case.now)
+        )
     return None
+
+
+def stop_facts(controls: MoneyRailControls, *, now: dt.datetime) -> dict[str, Any]:
+    """Tell what is known of the stop in force; what nobody said is left out."""
+    facts: dict[str, Any] = {}
+    if controls.kill_switch_reason:
+        facts["reason"] = controls.kill_switch_reason
+    if controls.kill_switch_expires_at is not None:
+        facts["expiresAt"] = clock.iso(controls.kill_switch_expires_at)
+        facts["isExpired"] = controls.is_stop_overdue(now)
+    return facts
 
 
 def provider_allowed(case: Case) -> Refusal | None:
@@ -164,11 +177,15 @@ def debt(case: Case) -> Refusal | None:
     if controls.max_outstanding_cents and owed > controls.max_outstanding_cents:
         return OutstandingLimitExceeded(
             details=names
-            | {"outstandingBeforeCents": owed, "maxOutstandingCents": controls.max_outstanding_cents}
+            | {
+                "outstandingBeforeCents": money.exact(owed),
+                "maxOutstandingCents": controls.max_outstanding_cents,
+            }
         )
     if owed and controls.negative_balance_mode == "hold":
         return NegativeBalanceHold(
-            details=names | {"outstandingBeforeCents": owed, "payoutAmountCentsGross": case.gross_cents}
+            details=names
+            | {"outstandingBeforeCents": money.exact(owed), "payoutAmountCentsGross": case.gross_cents}
         )
     return None
 
@@ -244,7 +261,7 @@ DEBT = (
         debt,
         lambda case: {
             "enabled": case.controls.chargeback_enabled,
-            "outstandingCents": case.outstanding_cents,
+            "outstandingCents": money.exact(case.outstanding_cents),
         },
     ),
 )

@@ -9,6 +9,17 @@ from moneyrails.rails.providers import Provider
 from moneyrails.states import OutcomeKind
 from settld.core.errors import Conflict
 
+# The members of an answer's `chargeback`, in their order; the database keeps them in one of its own.
+CONTEXT = (
+    "policyEnabled",
+    "negativeBalanceMode",
+    "outstandingBeforeCents",
+    "recoveryAppliedCents",
+    "outstandingAfterCents",
+    "payoutAmountGrossCents",
+    "payoutAmountNetCents",
+)
+
 
 class PeriodConflict(Conflict):
     """Another statement of the same party and period is being paid, or was."""
@@ -72,6 +83,10 @@ def replayed(request: Request, payout_key: str) -> Enqueued:
     return Enqueued(
         operation=outcome.operation,
         payout=outcome.response["payout"],
-        chargeback=outcome.response["chargeback"],
+        chargeback=_in_order(outcome.response["chargeback"]),
         is_offset=outcome.kind == OutcomeKind.OFFSET,
     )
+
+
+def _in_order(context: dict[str, Any]) -> dict[str, Any]:
+    return {name: context[name] for name in CONTEXT}

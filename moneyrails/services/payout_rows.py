@@ -9,7 +9,7 @@ from moneyrails.services.chargebacks import Withholding
 from moneyrails.services.payout_request import Request
 from moneyrails.states import OperationState, OutcomeKind
 from settld.closing.queries import PayoutSubject
-from settld.core import ids
+from settld.core import ids, money
 from settld.core.hashing import canonical_hash
 
 
@@ -19,9 +19,9 @@ def chargeback_context(case: gates.Case, withholding: Withholding) -> dict[str, 
     return {
         "policyEnabled": enabled,
         "negativeBalanceMode": case.controls.negative_balance_mode if enabled else None,
-        "outstandingBeforeCents": withholding.outstanding_before_cents,
+        "outstandingBeforeCents": money.exact(withholding.outstanding_before_cents),
         "recoveryAppliedCents": withholding.recovery_cents,
-        "outstandingAfterCents": withholding.outstanding_after_cents,
+        "outstandingAfterCents": money.exact(withholding.outstanding_after_cents),
         "payoutAmountGrossCents": case.gross_cents,
         "payoutAmountNetCents": case.net_cents,
     }

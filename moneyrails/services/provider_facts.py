@@ -1,19 +1,19 @@
 """The rails consumer of the Stripe inbox: transfers that are ours move their operation, or become a case.
 
 An authentic event that matches its operation in every respect is as good as an ingest. One that names
-us and does not match changes nothing and is filed as a mismatch.
+us and does not match changes nothing and is filed as a mismatch. A reversal in part is filed too, each
+further part as a case of its own: what is owed changes only when the whole transfer has come back.
 """
 
 import datetime as dt
-import re
-from dataclasses import dataclass
 from typing import Any
 
 from moneyrails import findings
 from moneyrails.models import Operation
 from moneyrails.queries.operations import OperationNotFound
 from moneyrails.rails import stripe as stripe_rail
-from moneyrails.services import attempts, events
+from moneyrails.services import attempts, claims, events
+from moneyrails.services.claims import Claim
 from moneyrails.services.facts import Fact
 from moneyrails.services.movements import ProviderRefConflict
 from moneyrails.states import OperationState
@@ -27,7 +27,6 @@ from settld.stripe_gateway.states import Outcome
 CONSUMER = "rails"
 EVENT_TYPES = ("transfer.created", "transfer.reversed")
 ACTOR = Actor.system("stripe_inbox")
-_PERIOD = re.compile(r":period:(\d{4}-(?:0[1-9]|1[0-2])):")
 
 
 def register() -> None:
@@ -35,26 +34,10 @@ def register() -> None:
     consumers.register(name=CONSUMER, event_types=EVENT_TYPES, handler=consume)
 
 
-@dataclass(frozen=True)
-class Claim:
-    """Whose transfer the provider says it is, by the metadata that we gave it."""
-
-    tenant_id: str
-    provider_id: str
-    operation_id: str
-    payout_key: str
-
-    @property
-    def period(self) -> str:
-        """Read the payout's month out of its key."""
-        match = _PERIOD.search(self.payout_key)
-        return match.group(1) if match else ""
-
-
 def consume(event: StripeEvent) -> tuple[Outcome, str]:
     """Apply one event of Stripe's; safe to run again, and in any order."""
     transfer = answers.transfer(event.data_object)
-    claim = claim_of(transfer)
+    claim = claims.of_metadata(transfer.metadata)
     if claim is None:
         return Outcome.IGNORED, "not a transfer of ours"
     with tenancy.tenant_scope(claim.tenant_id):
@@ -71,15 +54,6 @@ def consume(event: StripeEvent) -> tuple[Outcome, str]:
     return verdict
 
 
-def claim_of(transfer: Transfer) -> Claim | None:
-    """Read our metadata; None when the transfer does not carry it."""
-    names = ("tenant_id", "provider_id", "operation_id", "payout_key")
-    values = {name: transfer.metadata.get(f"settld_{name}", "").strip() for name in names}
-    if not values["tenant_id"] or not values["operation_id"] or len(values["tenant_id"]) > 200:
-        return None
-    return Claim(**values)
-
-
 def _apply(event: StripeEvent, transfer: Transfer, claim: Claim, *, now: dt.datetime) -> tuple[Outcome, str]:
     may_reverse = ("reversed",) if event.event_type == "transfer.reversed" else ()
     try:
@@ -92,12 +66,11 @@ def _apply(event: StripeEvent, transfer: Transfer, claim: Claim, *, now: dt.date
     problem = difference(operation, transfer, claim)
     if problem:
         return _file(claim, transfer, "provider_transfer_mismatch", problem, event, now=now)
-    wanted = _targets(event, transfer)
-    if not wanted:
-        return _file(
-            claim, transfer, "partial_provider_reversal", "the transfer was reversed in part", event, now=now
-        )
-    return _walk(operation, event, transfer, claim, wanted, now=now)
+    moved = _walk(operation, event, transfer, claim, _targets(event, transfer), now=now)
+    is_partial = event.event_type == "transfer.reversed" and not _is_whole(transfer)
+    if is_partial and operation.state == OperationState.CONFIRMED:
+        return _file_part(operation, claim, transfer, event, now=now)
+    return moved
 
 
 def difference(operation: Operation, transfer: Transfer, claim: Claim) -> str:
@@ -118,12 +91,15 @@ def difference(operation: Operation, transfer: Transfer, claim: Claim) -> str:
 
 
 def _targets(event: StripeEvent, transfer: Transfer) -> tuple[str, ...]:
-    """Name the states that the event vouches for, in order; none for a reversal in part."""
-    if event.event_type == "transfer.created":
-        return ("submitted", "confirmed")
-    if transfer.reversed and transfer.amount_reversed == transfer.amount:
+    """Name the states that the event vouches for, in order; a reversal in part still proves the transfer."""
+    if event.event_type == "transfer.reversed" and _is_whole(transfer):
         return ("submitted", "confirmed", "reversed")
-    return ()
+    return ("submitted", "confirmed")
+
+
+def _is_whole(transfer: Transfer) -> bool:
+    """Tell whether all of it has come back, in however many parts."""
+    return transfer.amount_reversed == transfer.amount
 
 
 def _walk(
@@ -161,6 +137,25 @@ def _walk(
     return Outcome.APPLIED, f"the operation is {operation.state}"
 
 
+def _file_part(
+    operation: Operation, claim: Claim, transfer: Transfer, event: StripeEvent, *, now: dt.datetime
+) -> tuple[Outcome, str]:
+    """File one part that came back; a decision about an earlier part never covers a later one."""
+    return _file(
+        claim,
+        transfer,
+        "partial_provider_reversal",
+        "the transfer was reversed in part",
+        event,
+        now=now,
+        key=f"{transfer.id}:{transfer.amount_reversed}",
+        more={
+            "partyId": operation.party_id,
+            "notReversedCents": transfer.amount - transfer.amount_reversed,
+        },
+    )
+
+
 def _file(
     claim: Claim,
     transfer: Transfer,
@@ -169,8 +164,10 @@ def _file(
     event: StripeEvent,
     *,
     now: dt.datetime,
+    key: str = "",
+    more: dict[str, Any] | None = None,
 ) -> tuple[Outcome, str]:
-    """File a fact that fits nothing; the same transfer and kind again is one case."""
+    """File a fact that fits nothing; the same transfer (or `key`) and kind again is one case."""
     details: dict[str, Any] = {
         "operationId": claim.operation_id,
         "payoutKey": claim.payout_key,
@@ -182,13 +179,14 @@ def _file(
         "eventId": event.provider_event_id,
         "eventType": event.event_type,
         "problem": problem,
+        **(more or {}),
     }
     findings.note(
         tenant_id=claim.tenant_id,
         period=claim.period,
         provider_id=claim.provider_id,
         mismatch_type=mismatch_type,
-        mismatch_key=transfer.id,
+        mismatch_key=key or transfer.id,
         mismatch_code=f"MONEY_RAIL_{mismatch_type.upper()}",
         severity="high" if mismatch_type == "partial_provider_reversal" else "critical",
         details=details,

@@ -3,6 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass
 
+from moneyrails.models import DispatchAttempt
 from moneyrails.rails.base import Rail, Transfer
 from moneyrails.services.dispatch import Dispatch
 from settld.core import failpoints
@@ -16,10 +17,17 @@ class Sent:
 
     transfer: Transfer
 
+    @property
+    def found(self) -> tuple[Transfer, ...]:
+        """Give what the provider listed."""
+        return (self.transfer,)
+
 
 @dataclass(frozen=True)
 class SendAgain:
     """The provider has none, and still remembers our key: the same key may be sent once more."""
+
+    found: tuple[Transfer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -28,15 +36,25 @@ class Indeterminate:
 
     reason: str
     observed_ref: str = ""
+    found: tuple[Transfer, ...] = ()
+
+
+def replay_deadline(attempt: DispatchAttempt) -> dt.datetime:
+    """Tell until when the provider surely remembers an attempt's key; at that instant it is over."""
+    return (attempt.first_sent_at or attempt.created_at) + REPLAY_WINDOW
 
 
 Finding = Sent | SendAgain | Indeterminate
 
 
 def find_out(dispatch: Dispatch, rail: Rail, *, now: dt.datetime) -> Finding:
-    """Ask the provider what it has for the operation; raises ProviderFailure when it does not say."""
+    """Ask the provider what it has for the operation; raises ProviderFailure when it does not say.
+
+    Transfers that a person has declared to be none of ours, when settling an earlier attempt, are left out.
+    """
     failpoints.hit("doubt.before_list")
-    found = rail.find_transfers(dispatch.order)
+    listed = rail.find_transfers(dispatch.order)
+    found = [transfer for transfer in listed if transfer.transfer_id not in dispatch.disowned]
     failpoints.hit("doubt.after_list")
     return judge(dispatch, found, now=now)
 
@@ -45,12 +63,13 @@ def judge(dispatch: Dispatch, found: list[Transfer], *, now: dt.datetime) -> Fin
     """Decide from what the provider listed; a wrong or second transfer is never adopted."""
     if len(found) > 1:
         ids = ", ".join(sorted(transfer.transfer_id for transfer in found))
-        return Indeterminate(f"the provider has several transfers: {ids}", found[0].transfer_id)
+        return Indeterminate(f"the provider has several transfers: {ids}", found[0].transfer_id, tuple(found))
     if found:
         if found[0].matches(dispatch.order):
             return Sent(found[0])
-        return Indeterminate("the provider's transfer differs from the order", found[0].transfer_id)
-    first_sent_at = dispatch.attempt.first_sent_at
-    if first_sent_at is not None and now - first_sent_at < REPLAY_WINDOW:
+        return Indeterminate(
+            "the provider's transfer differs from the order", found[0].transfer_id, tuple(found)
+        )
+    if now < replay_deadline(dispatch.attempt):
         return SendAgain()
     return Indeterminate("the provider has no transfer, and no longer remembers our key for certain")

@@ -12,7 +12,7 @@ from moneyrails.rails import manual, providers, sandbox
 from moneyrails.rails import stripe as stripe_rail
 from moneyrails.rails.base import Rail, Transfer
 from moneyrails.rails.providers import Provider
-from moneyrails.services import attempts, dispatch, resolution
+from moneyrails.services import attempts, dispatch, dispatch_checks, resolution, surplus_transfers
 from moneyrails.services.dispatch import Dispatch
 from moneyrails.services.replies import Memory, NoMemory
 from moneyrails.services.submit_conditions import (
@@ -133,11 +133,13 @@ def _open(
         )
     if latest is not None and latest.is_open:
         attempts.take_over(latest, now=now, caller_identity_hash=memory.identity_hash)
-        return _dispatch(operation, latest, is_doubtful=True)
+        return _dispatch(operation, latest, is_doubtful=True, by=actor)
     attempt = attempts.open_attempt(
         operation, latest, actor=actor, caller_identity_hash=memory.identity_hash, now=now
     )
-    return _dispatch(operation, attempt, is_doubtful=False)
+    # After a person's finding of "not sent" nobody knows as surely as the provider: look before sending.
+    is_doubtful = surplus_transfers.last_not_sent(operation, before=attempt.attempt) is not None
+    return _dispatch(operation, attempt, is_doubtful=is_doubtful, by=actor)
 
 
 def _record_without_call(
@@ -170,9 +172,10 @@ def _record_without_call(
     return done
 
 
-def _dispatch(operation: Operation, attempt: DispatchAttempt, *, is_doubtful: bool) -> Dispatch:
+def _dispatch(operation: Operation, attempt: DispatchAttempt, *, is_doubtful: bool, by: Actor) -> Dispatch:
     order = attempts.order_of(operation, idempotency_key=attempt.idempotency_key)
-    return Dispatch(operation, attempt, order, is_doubtful=is_doubtful)
+    disowned = dispatch_checks.disowned(attempt)
+    return Dispatch(operation, attempt, order, is_doubtful=is_doubtful, by=by, disowned=disowned)
 
 
 def carry_out(
@@ -187,10 +190,12 @@ def carry_out(
         dispatch.record_failure(opened, failure, now=now)
         raise dispatch.refusal_for(failure, opened.operation) from failure
     if isinstance(finding, resolution.Indeterminate):
-        dispatch.give_up(opened, reason=finding.reason, observed_ref=finding.observed_ref, now=now)
+        dispatch.give_up(
+            opened, reason=finding.reason, observed_ref=finding.observed_ref, found=finding.found, now=now
+        )
         raise SubmitIndeterminate(opened.operation, opened.attempt)
     if isinstance(finding, resolution.Sent):
-        return record(opened, finding.transfer, actor=actor, memory=memory, now=now)
+        return record(opened, finding.transfer, actor=actor, memory=memory, now=now, is_found=True)
     return send(opened, rail, actor=actor, memory=memory, now=now)
 
 
@@ -220,7 +225,13 @@ def send(
 
 
 def record(
-    opened: Dispatch, transfer: Transfer, *, actor: Actor, memory: Memory[Submission], now: dt.datetime
+    opened: Dispatch,
+    transfer: Transfer,
+    *,
+    actor: Actor,
+    memory: Memory[Submission],
+    now: dt.datetime,
+    is_found: bool = False,
 ) -> Submission:
     """T2: attempt, state, movement, audit and reply together."""
     provider_submission = {
@@ -236,7 +247,7 @@ def record(
     try:
         with transactions.atomic(durable=True):
             recorded = dispatch.record_transfer(
-                opened, transfer, mode=opened.operation.provider_mode, actor=actor, now=now
+                opened, transfer, mode=opened.operation.provider_mode, actor=actor, now=now, is_found=is_found
             )
             done = Submission(recorded.operation, recorded.is_ours, provider_submission=provider_submission)
             has_left = recorded.operation.state in states.LEFT_US

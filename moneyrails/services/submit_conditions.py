@@ -110,6 +110,7 @@ def require_sendable(
         counterparty_ref=operation.counterparty_ref,
         party_id=operation.party_id,
         now=now,
+        hold=True,
     ):
         raise gates.ConnectAccountRequired(
             details={"providerId": provider.provider_id, "partyId": operation.party_id}

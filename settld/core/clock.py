@@ -2,7 +2,8 @@
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -28,12 +29,22 @@ def db_now() -> dt.datetime:
     return instant
 
 
+def monotonic() -> float:
+    """Read a clock for measuring how long something takes, in seconds; it stops and moves with `freeze`."""
+    frozen = _frozen.get()
+    return time.monotonic() if frozen is None else frozen.timestamp()
+
+
+def _set(instant: dt.datetime) -> None:
+    _frozen.set(instant.astimezone(dt.UTC))
+
+
 @contextmanager
-def freeze(instant: dt.datetime) -> Iterator[None]:
-    """Stop our clock at an instant, in this context only."""
+def freeze(instant: dt.datetime) -> Iterator[Callable[[dt.datetime], None]]:
+    """Stop our clock at an instant, in this context only; what it yields moves the hands."""
     token = _frozen.set(instant.astimezone(dt.UTC))
     try:
-        yield
+        yield _set
     finally:
         _frozen.reset(token)
 

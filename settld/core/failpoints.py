@@ -2,11 +2,18 @@
 
 `SETTLD_FAILPOINTS="submit.after_t1=kill"` kills on the first pass, `=kill@3` on the third; several are
 separated by commas. Production ignores the variable. With nothing set a point costs one dict lookup.
+
+A test in the same process may look over our shoulder instead (`watched`): its visitor hears each name, and
+ends the work by raising what no code of ours catches.
 """
 
 import os
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
+
+Visitor = Callable[[str], None]
 
 
 def _read(text: str) -> dict[str, int]:
@@ -25,8 +32,25 @@ _armed: Final[dict[str, int]] = (
 )
 
 
+_visitors: Final[list[Visitor]] = []
+
+
+@contextmanager
+def watched(visitor: Visitor) -> Iterator[None]:
+    """Have a visitor called at each point that this process passes; never in production."""
+    if os.environ.get("SETTLD_ENV") == "production":
+        raise RuntimeError("nobody watches failpoints in production")
+    _visitors.append(visitor)
+    try:
+        yield
+    finally:
+        _visitors.remove(visitor)
+
+
 def hit(name: str) -> None:
     """Pass a point; if a test armed it and this is the pass it counts to, the process dies here."""
+    for visitor in _visitors:
+        visitor(name)
     left = _armed.get(name)
     if left is None:
         return

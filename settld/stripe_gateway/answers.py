@@ -1,9 +1,11 @@
 """Stripe's objects as we use them: typed, and refused when they lack what we rely on."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+Row = TypeVar("Row")
 
 
 class Malformed(ValueError):
@@ -53,6 +55,65 @@ class Page:
     has_more: bool
 
 
+@dataclass(frozen=True)
+class TransferPage:
+    """One page of a statement; `unreadable` counts rows that lack what makes them usable.
+
+    `last_id` is the provider's place to go on after, readable or not.
+    """
+
+    rows: tuple[Transfer, ...]
+    unreadable: int
+    last_id: str
+    has_more: bool
+
+
+@dataclass(frozen=True)
+class Reversal:
+    """Money of a transfer that came back; `created` is the provider's time."""
+
+    id: str
+    transfer_id: str
+    created: int
+
+
+@dataclass(frozen=True)
+class ReversalPage:
+    """One page of the reversals, as a TransferPage is of transfers; `last_id` is of the list's own rows."""
+
+    rows: tuple[Reversal, ...]
+    unreadable: int
+    last_id: str
+    has_more: bool
+
+
+@dataclass(frozen=True)
+class Charge:
+    """What a buyer paid us; `transfer_id` is set where Stripe itself made a transfer along with it."""
+
+    id: str
+    amount: int
+    currency: str
+    metadata: dict[str, str]
+    transfer_group: str | None
+    transfer_id: str | None
+
+
+@dataclass(frozen=True)
+class Dispute:
+    """A buyer's bank asks for a charge back; `charge` is there when Stripe was asked to expand it."""
+
+    id: str
+    charge_id: str
+    charge: Charge | None
+    amount: int
+    currency: str
+    status: str
+    reason: str
+    metadata: dict[str, str]
+    respond_by: int | None
+
+
 def transfer(raw: Any) -> Transfer:
     """Read a transfer, from an answer or from an event's object; raises Malformed."""
     body = _object(raw, "transfer")
@@ -61,7 +122,7 @@ def transfer(raw: Any) -> Transfer:
         amount=_whole(body, "amount"),
         currency=_text(body, "currency"),
         destination=_reference(body, "destination"),
-        metadata={str(key): str(value) for key, value in _members(body, "metadata").items()},
+        metadata=_labels(body),
         transfer_group=_optional_text(body, "transfer_group"),
         created=_whole(body, "created"),
         reversed=body.get("reversed") is True,
@@ -88,6 +149,36 @@ def account(raw: Any) -> Account:
     )
 
 
+def charge(raw: Any) -> Charge:
+    """Read a charge; raises Malformed."""
+    body = _object(raw, "charge")
+    return Charge(
+        id=_text(body, "id"),
+        amount=_whole(body, "amount"),
+        currency=_text(body, "currency"),
+        metadata=_labels(body),
+        transfer_group=_optional_text(body, "transfer_group"),
+        transfer_id=_reference(body, "transfer") if body.get("transfer") else None,
+    )
+
+
+def dispute(raw: Any) -> Dispute:
+    """Read a dispute, from an answer or from an event's object; raises Malformed."""
+    body = _object(raw, "dispute")
+    due_by = _members(body, "evidence_details").get("due_by")
+    return Dispute(
+        id=_text(body, "id"),
+        charge_id=_reference(body, "charge"),
+        charge=charge(body["charge"]) if isinstance(body.get("charge"), dict) else None,
+        amount=_whole(body, "amount"),
+        currency=_text(body, "currency"),
+        status=_text(body, "status"),
+        reason=_optional_text(body, "reason") or "",
+        metadata=_labels(body),
+        respond_by=due_by if isinstance(due_by, int) and not isinstance(due_by, bool) else None,
+    )
+
+
 def page(raw: Any) -> Page:
     """Read one page of a list; raises Malformed."""
     body = _object(raw, "list")
@@ -98,6 +189,45 @@ def page(raw: Any) -> Page:
     if has_more and not rows:
         raise Malformed("an empty page that promises more")
     return Page(rows=tuple(rows), has_more=has_more)
+
+
+def transfer_page(raw: Any) -> TransferPage:
+    """Read a page of transfers, leaving out those that cannot be read; raises Malformed without a place."""
+    listed = page(raw)
+    rows, unreadable = _each(listed, transfer)
+    return TransferPage(tuple(rows), unreadable, _last_id(listed), listed.has_more)
+
+
+def reversal_page(raw: Any) -> ReversalPage:
+    """Read a page of balance transactions whose sources are expanded reversals."""
+    listed = page(raw)
+    rows, unreadable = _each(listed, _reversal)
+    return ReversalPage(tuple(rows), unreadable, _last_id(listed), listed.has_more)
+
+
+def _each(listed: Page, read: Callable[[Any], Row]) -> tuple[list[Row], int]:
+    rows: list[Row] = []
+    unreadable = 0
+    for raw in listed.rows:
+        try:
+            rows.append(read(raw))
+        except Malformed:
+            unreadable += 1
+    return rows, unreadable
+
+
+def _reversal(raw: Any) -> Reversal:
+    """Read the reversal that a balance transaction is about."""
+    source = _object(_object(raw, "balance_transaction").get("source"), "transfer_reversal")
+    return Reversal(
+        id=_text(source, "id"),
+        transfer_id=_reference(source, "transfer"),
+        created=_whole(source, "created"),
+    )
+
+
+def _last_id(listed: Page) -> str:
+    return _text(listed.rows[-1], "id") if listed.rows else ""
 
 
 def _object(raw: Any, kind: str) -> dict[str, Any]:
@@ -128,6 +258,10 @@ def _whole(body: dict[str, Any], key: str, default: int | None = None) -> int:
 def _members(body: dict[str, Any], key: str) -> dict[str, Any]:
     value = body.get(key)
     return value if isinstance(value, dict) else {}
+
+
+def _labels(body: dict[str, Any]) -> dict[str, str]:
+    return {str(key): str(value) for key, value in _members(body, "metadata").items()}
 
 
 def _reference(body: dict[str, Any], key: str) -> str:

@@ -13,7 +13,7 @@ from django.conf import settings
 
 from settld.settings_parsing import Stripe
 from settld.stripe_gateway import answers, calls
-from settld.stripe_gateway.answers import Account, Transfer
+from settld.stripe_gateway.answers import Account, Dispute, ReversalPage, Transfer, TransferPage
 from settld.stripe_gateway.calls import Endpoint
 from settld.stripe_gateway.outcomes import ProviderAnswerUnusable, ProviderErrorObject
 from settld.stripe_gateway.transport import Transport
@@ -76,6 +76,43 @@ def list_transfers(transfer_group: str) -> list[Transfer]:
         if not has_more:
             return found
     raise ProviderAnswerUnusable(_endless(endpoint))
+
+
+def transfers_page(*, created_from: int, starting_after: str = "") -> TransferPage:
+    """Read one page of all transfers made since an instant of Stripe's clock, newest first.
+
+    `starting_after` is the `last_id` of the page before; ProviderRejected when Stripe knows it no more.
+    """
+    endpoint = Endpoint(path="/v1/transfers", label="GET /v1/transfers (statement)")
+    return _call(endpoint, _listing(_window(created_from, starting_after)), answers.transfer_page)
+
+
+def reversals_page(*, created_from: int, starting_after: str = "") -> ReversalPage:
+    """Read one page of all reversals of transfers made since an instant, newest first; see transfers_page.
+
+    They come from the balance's own journal: a list of transfers by age would not show them again.
+    """
+    endpoint = Endpoint(path="/v1/balance_transactions", label="GET /v1/balance_transactions (reversals)")
+    params = _window(created_from, starting_after) | {"type": "transfer_refund", "expand": ["data.source"]}
+    return _call(
+        endpoint,
+        lambda client: client.v1.balance_transactions.list(cast(Any, params)),
+        answers.reversal_page,
+    )
+
+
+def retrieve_dispute(dispute_id: str) -> Dispute:
+    """Read one dispute as it is now, with its charge; ProviderRejected with httpStatus 404 for none."""
+    return _call(
+        Endpoint(path=f"/v1/disputes/{dispute_id}", label="GET /v1/disputes/{id}"),
+        lambda client: client.v1.disputes.retrieve(dispute_id, {"expand": ["charge"]}),
+        answers.dispute,
+    )
+
+
+def _window(created_from: int, starting_after: str) -> dict[str, Any]:
+    params: dict[str, Any] = {"limit": PAGE_SIZE, "created": {"gte": created_from}}
+    return params | ({"starting_after": starting_after} if starting_after else {})
 
 
 def retrieve_account(account_id: str) -> Account:

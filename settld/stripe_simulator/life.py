@@ -17,6 +17,7 @@ from settld.stripe_simulator.wire import Json
 from settld.stripe_simulator.world import PROVIDER, World
 
 RECENT = 100
+WANDERS = "simulator_wanders"
 EXTRA_CHECK = "individual.verification.additional_document"
 
 
@@ -86,10 +87,19 @@ def _reverse_one(world: World, life: Life, number: int) -> str:
 
 
 def _check_one(world: World, number: int) -> str:
-    """Ask an account for one more document, or take the question back."""
+    """Ask an account for one more document, or take the question back.
+
+    Where accounts are marked as wanderers, one of them goes a step of onboarding on instead: asked for
+    something, restricted for want of it, looked at again, verified.
+    """
     found = world.store.select(Selection(kind="account"), limit=RECENT)
     if not found:
         return ""
+    wanderers = [body for body in found if body["metadata"].get(WANDERS) == "true"]
+    if wanderers:
+        chosen = wanderers[scatter(world.seed, "account", number) % len(wanderers)]
+        accounts.advance(world, chosen, toward=None, origin=PROVIDER)
+        return "onboarding"
     body = found[scatter(world.seed, "account", number) % len(found)]
     before = copy.deepcopy(body)
     later = body["future_requirements"]["pending_verification"]

@@ -18,6 +18,18 @@ def test_now_is_cut_to_milliseconds_and_can_be_stopped():
         assert clock.iso(clock.now()) == "2026-01-31T12:00:00.123Z"
 
 
+def test_a_stopped_clock_moves_when_told_and_lengths_are_measured_with_it():
+    before = clock.monotonic()
+    with clock.freeze(NOON) as move:
+        began = clock.monotonic()
+        assert clock.monotonic() == began
+        move(NOON + dt.timedelta(seconds=90))
+        assert clock.monotonic() - began == 90
+        assert clock.now() - NOON > dt.timedelta(seconds=89)
+    assert clock.monotonic() >= before
+    assert clock.now() > NOON + dt.timedelta(days=1)
+
+
 @pytest.mark.parametrize(
     ("text", "iso"),
     [

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from settld.core import failpoints
+
 CODE = """
 from settld.core import failpoints
 for number in range(3):
@@ -38,6 +40,31 @@ def test_a_point_kills_at_its_pass(points, printed, code):
 
 def test_production_has_none():
     assert run("here=kill", env="production").returncode == 0
+
+
+def test_who_watches_hears_each_pass_and_may_end_the_work():
+    heard = []
+
+    class End(BaseException):
+        pass
+
+    def visitor(name):
+        heard.append(name)
+        if name == "last":
+            raise End
+
+    with failpoints.watched(visitor):
+        failpoints.hit("first")
+        with pytest.raises(End):
+            failpoints.hit("last")
+    failpoints.hit("unheard")
+    assert heard == ["first", "last"]
+
+
+def test_nobody_watches_in_production(monkeypatch):
+    monkeypatch.setenv("SETTLD_ENV", "production")
+    with pytest.raises(RuntimeError, match="in production"), failpoints.watched(lambda _name: None):
+        pass
 
 
 def test_a_point_that_makes_no_sense_stops_the_start():

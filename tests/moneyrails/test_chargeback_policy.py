@@ -156,3 +156,152 @@ def test_a_debt_follows_the_party_to_another_provider_and_not_to_another_mode(wo
     other = world.enqueued(period="2026-02", provider_id="stub_other")
     real = world.enqueued(period="2026-03", provider_id="bank_wire")
     assert (other.amount_cents, real.amount_cents) == (6_000, 10_000)
+
+
+def test_above_the_threshold_is_refused_as_such_in_either_mode(world, refused):
+    owe(world, 4_000)
+    world.closed()
+    for mode in ("hold", "net"):
+        policy = {"enabled": True, "negativeBalanceMode": mode, "maxOutstandingCents": 3_999}
+        world.set_controls(chargebacks=policy)
+        with refused("CHARGEBACK_OUTSTANDING_LIMIT_EXCEEDED"):
+            pay(world)
+    world.set_controls(chargebacks=NET | {"maxOutstandingCents": 0})  # no threshold
+    assert pay(world).operation.amount_cents == 6_000
+
+
+def test_a_hold_lets_pass_who_owes_nothing(world):
+    owe(world, 4_000, party_id="other")
+    world.set_controls(chargebacks={"enabled": True})
+    world.closed()
+    made = pay(world)
+    assert made.chargeback == {
+        "policyEnabled": True, "negativeBalanceMode": "hold", "outstandingBeforeCents": 0,
+        "recoveryAppliedCents": 0, "outstandingAfterCents": 0, "payoutAmountGrossCents": 10_000,
+        "payoutAmountNetCents": 10_000,
+    }  # fmt: skip
+
+
+def test_one_reversal_is_repaid_by_several_payouts_and_one_payout_repays_several(world):
+    from moneyrails.models import ChargebackEntry
+
+    old = owe(world, 15_000, "2025-11")
+    new = owe(world, 9_000, "2025-12")
+    world.set_controls(chargebacks=NET)
+    for period in ("2026-01", "2026-02", "2026-03"):
+        world.closed(period=period)
+        pay(world, period=period)
+    shares = ChargebackEntry.objects.filter(kind="recovery").order_by("seq")
+    assert [(row.reversal.operation_id, row.amount_cents) for row in shares] == [
+        (old.pk, 10_000), (old.pk, 5_000), (new.pk, 5_000), (new.pk, 4_000),
+    ]  # fmt: skip
+    assert outstanding() == 0
+
+
+def test_reversals_of_one_instant_are_repaid_by_their_operation_ids(world):
+    from moneyrails.models import ChargebackEntry
+
+    late, early = owe(world, 3_000, "2025-12"), owe(world, 3_000, "2025-11")
+    assert late.reversed_at == early.reversed_at
+    world.set_controls(chargebacks=NET)
+    world.closed(payout_cents=4_000)
+    pay(world)
+    shares = ChargebackEntry.objects.filter(kind="recovery").order_by("seq")
+    assert [(row.reversal.operation_id, row.amount_cents) for row in shares] == [
+        (early.pk, 3_000), (late.pk, 1_000),
+    ]  # fmt: skip
+
+
+def test_the_reversal_that_happened_first_is_repaid_first_whenever_it_was_told(world):
+    import datetime as dt
+
+    from moneyrails.models import ChargebackEntry
+
+    def taken_back(period, at):
+        operation = world.walked(world.enqueued(period=period, payout_cents=3_000), "submitted", "confirmed")
+        return world.told(operation, "reversed", event_id="evt_back", at=at).operation
+
+    taken_back("2025-11", world.NOW)
+    earlier = taken_back("2025-12", world.NOW - dt.timedelta(days=3))
+    world.set_controls(chargebacks=NET)
+    world.closed(payout_cents=1_000)
+    pay(world)
+    assert ChargebackEntry.objects.get(kind="recovery").reversal.operation == earlier
+
+
+def test_a_changed_policy_rewrites_nothing_and_a_repeat_answers_as_recorded(world):
+    from moneyrails.models import ChargebackEntry
+
+    owe(world, 4_000)
+    world.set_controls(chargebacks=NET)
+    world.closed()
+    made = pay(world)
+    before = list(ChargebackEntry.objects.values_list("pk", "kind", "amount_cents"))
+    for policy in ({"enabled": True}, {"enabled": False}, None):
+        world.set_controls(chargebacks=policy)
+        again = pay(world)
+        assert (again.chargeback, again.payout) == (made.chargeback, made.payout)
+    assert list(ChargebackEntry.objects.values_list("pk", "kind", "amount_cents")) == before
+
+
+def test_a_full_offset_over_http_is_the_same_answer_for_ever(world, api):
+    from settld.audit.models import OpsAudit
+    from tests.support.api import body, refusal
+
+    owe(world, 25_000)
+    world.set_controls(chargebacks=NET)
+    row = world.closed()
+    path = "/ops/payouts/party1/2026-01/enqueue"
+    first = api.post(path)
+    assert first.status_code == 200
+    assert body(first) == {
+        "ok": True, "enqueued": False, "reason": "chargeback_offset_consumed",
+        "chargeback": {
+            "policyEnabled": True, "negativeBalanceMode": "net", "outstandingBeforeCents": 25_000,
+            "recoveryAppliedCents": 10_000, "outstandingAfterCents": 15_000,
+            "payoutAmountGrossCents": 10_000, "payoutAmountNetCents": 0,
+        },
+    }  # fmt: skip
+    world.set_controls(chargebacks={"enabled": True}, payoutKillSwitch=True)
+    again = api.post(path)
+    assert (again.status_code, again.content) == (200, first.content)
+    assert refusal(api.post(path, {"moneyRailProviderId": "stub_other"})) == (
+        409,
+        "MONEY_RAIL_OPERATION_CONFLICT",
+    )
+    assert refusal(api.post(path, {"counterpartyRef": "x"})) == (409, "MONEY_RAIL_IDEMPOTENCY_CONFLICT")
+    audit = OpsAudit.objects.get(action="PAYOUT_OFFSET_CONSUMED")
+    assert (audit.target_id, audit.details) == (
+        row.payout_key,
+        {
+            "providerId": "stub_default", "partyId": "party1", "period": "2026-01", "amountCents": 0,
+            "recoveryAppliedCents": 10_000, "outstandingAfterCents": 15_000,
+        },
+    )  # fmt: skip
+    assert outstanding() == 15_000
+
+
+def test_an_offset_that_meets_the_same_key_at_a_provider_of_the_other_mode_gives_way(world, monkeypatch):
+    """The two modes have two balances, so their locks do not meet; the payout key does."""
+    from moneyrails.models import ChargebackEntry
+    from moneyrails.services import enqueue, payout_writes
+    from settld.core.errors import Conflict
+
+    owe(world, 25_000)
+    world.set_controls(chargebacks=NET, realMoneyEnabled=True)
+    world.closed()
+    plain = payout_writes.write_offset
+
+    def late(outcome):
+        monkeypatch.setattr(payout_writes, "write_offset", plain)
+        enqueue.enqueue(
+            tenant_id=world.TENANT, party_id="party1", period="2026-01", provider_id="bank_wire",
+            counterparty_ref="bank:1", actor=world.ACTOR, now=world.NOW,
+        )  # fmt: skip
+        return plain(outcome)
+
+    monkeypatch.setattr(payout_writes, "write_offset", late)
+    with pytest.raises(Conflict) as caught:
+        pay(world)
+    assert caught.value.code == "MONEY_RAIL_OPERATION_CONFLICT"
+    assert not ChargebackEntry.objects.filter(kind="recovery").exists()

@@ -14,7 +14,8 @@ DEFAULTS = {
     "schemaVersion": "MoneyRailControls.v1", "realMoneyEnabled": False, "payoutKillSwitch": False,
     "maxPayoutAmountCents": None, "dailyPayoutLimitCents": None, "allowedProviderIds": None,
     "connect": DEFAULT_CONNECT, "chargebacks": DEFAULT_POLICY, "dailyMismatchAlertThreshold": None,
-    "updatedAt": None,
+    "updatedAt": None, "payoutKillSwitchReason": None, "payoutKillSwitchExpiresAt": None,
+    "payoutKillSwitchSetBy": None, "payoutKillSwitchSetAt": None, "fourEyes": None, "fourEyesInForce": False,
 }  # fmt: skip
 
 

@@ -181,6 +181,80 @@ def test_a_partial_reversal_is_a_case_and_the_rest_then_reverses(world, filed):
     assert state_of(operation)[0] == "reversed"
 
 
+def parted(operation, cents):
+    return transfer_of(operation, amount_reversed=cents, reversed=cents == operation.amount_cents)
+
+
+def debts():
+    from moneyrails.models import ChargebackEntry
+
+    return list(ChargebackEntry.objects.values_list("kind", "amount_cents"))
+
+
+def test_each_part_is_a_case_of_its_own_and_the_last_one_reverses_once(world, filed):
+    operation = world.real_payout()
+    consume("transfer.created", transfer_of(operation))
+    for cents in (2_000, 5_000):
+        assert (
+            consume("transfer.reversed", parted(operation, cents), event_id=f"evt_{cents}")[0] == "unmatched"
+        )
+    assert debts() == []
+    whole = parted(operation, 10_000)
+    assert consume("transfer.reversed", whole, event_id="evt_10000")[0] == "applied"
+    assert consume("transfer.reversed", whole, event_id="evt_again")[0] == "stale"
+
+    assert state_of(operation)[0] == "reversed"
+    assert (debts(), kinds()) == ([("reversal", 10_000)], ["transfer", "reversal"])
+    assert [(case["mismatch_key"], case["details"]["notReversedCents"]) for case in filed] == [
+        ("tr_1:2000", 8_000),
+        ("tr_1:5000", 5_000),
+    ]
+    assert {case["severity"] for case in filed} == {"high"}
+
+
+def test_parts_that_arrive_after_the_whole_are_old_news(world, filed):
+    operation = world.real_payout()
+    for cents in (10_000, 5_000, 2_000):
+        consume("transfer.reversed", parted(operation, cents), event_id=f"evt_{cents}")
+    assert (state_of(operation)[0], debts(), filed) == ("reversed", [("reversal", 10_000)], [])
+
+
+def test_a_part_that_arrives_first_proves_the_transfer_and_is_a_case(world, filed):
+    operation = world.real_payout()
+    assert consume("transfer.reversed", parted(operation, 1))[0] == "unmatched"
+    assert (state_of(operation), debts()) == (("confirmed", "tr_1"), [])
+    assert filed[0]["mismatch_type"] == "partial_provider_reversal"
+
+
+def test_a_part_of_a_payout_that_was_called_off_is_the_graver_case(world, filed):
+    operation = world.walked(world.real_payout(), "cancelled")
+    assert consume("transfer.reversed", parted(operation, 1))[0] == "unmatched"
+    assert [case["mismatch_type"] for case in filed] == ["provider_transfer_mismatch"]
+
+
+def test_an_amount_above_the_transfer_is_a_case_and_no_reversal(world, filed):
+    operation = world.real_payout()
+    consume("transfer.reversed", transfer_of(operation, amount_reversed=10_001, reversed=True))
+    assert (state_of(operation)[0], debts()) == ("confirmed", [])
+    assert len(filed) == 1
+
+
+def test_reversing_a_netted_payout_at_stripe_owes_its_net_and_its_recovery(world, filed):
+    from moneyrails.models import PartyBalance
+
+    world.set_controls(realMoneyEnabled=True)
+    first = world.enqueued(
+        period="2025-12", payout_cents=4_000, provider_id="stripe_sim", counterparty_ref=world.CONNECTED
+    )
+    consume("transfer.reversed", parted(first, 4_000), event_id="evt_first")
+    world.set_controls(realMoneyEnabled=True, chargebacks={"enabled": True, "negativeBalanceMode": "net"})
+    netted = world.enqueued(provider_id="stripe_sim", counterparty_ref=world.CONNECTED)
+    assert (netted.amount_cents, netted.recovery_applied_cents) == (6_000, 4_000)
+    consume("transfer.reversed", transfer_of(netted, id="tr_2", amount_reversed=6_000), event_id="evt_second")
+    assert PartyBalance.objects.get().outstanding_cents == 10_000
+    assert [kind for kind, _ in debts()] == ["reversal", "recovery", "reversal", "release"]
+
+
 def test_a_transfer_id_that_is_another_operations_is_filed(world, filed):
     first, second = world.real_payout(), world.real_payout("party2")
     consume("transfer.created", transfer_of(first))

@@ -205,6 +205,9 @@ class RecordingRail:
             order.destination, order.operation_id, NOW,
         )  # fmt: skip
 
+    def retrieve_transfer(self, transfer_id: str) -> Transfer | None:
+        return next((one for one in self.made.values() if one.transfer_id == transfer_id), None)
+
     def find_transfers(self, order: TransferOrder) -> list[Transfer]:
         self.searches += 1
         return [transfer for transfer in self.made.values() if transfer.operation_id == order.operation_id]

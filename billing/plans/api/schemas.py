@@ -29,12 +29,18 @@ _CONTROLS = {
     "schemaVersion": openapi.TEXT,
     "realMoneyEnabled": openapi.BOOL,
     "payoutKillSwitch": openapi.BOOL,
+    "payoutKillSwitchReason": openapi.maybe(openapi.TEXT),
+    "payoutKillSwitchExpiresAt": openapi.maybe(openapi.INSTANT),
+    "payoutKillSwitchSetBy": openapi.maybe(openapi.TEXT),
+    "payoutKillSwitchSetAt": openapi.maybe(openapi.INSTANT),
     "maxPayoutAmountCents": openapi.maybe(openapi.CENTS),
     "dailyPayoutLimitCents": openapi.maybe(openapi.CENTS),
     "allowedProviderIds": openapi.maybe(openapi.many(openapi.TEXT)),
     "connect": openapi.maybe(openapi.OBJECT),
     "chargebacks": openapi.maybe(_POLICY),
     "dailyMismatchAlertThreshold": openapi.maybe(openapi.INT),
+    "fourEyes": openapi.maybe(openapi.BOOL),
+    "fourEyesInForce": openapi.BOOL,
     "updatedAt": openapi.maybe(openapi.INSTANT),
 }
 CONTROLS = openapi.obj(_CONTROLS)
@@ -58,6 +64,7 @@ BODY = openapi.obj(
         "planOverrides": OVERRIDES,
         "hardLimitEnforced": openapi.maybe(openapi.BOOL),
         "moneyRails": openapi.maybe(openapi.obj(_CONTROLS, optional=tuple(_CONTROLS))),
+        "reason": openapi.maybe(openapi.TEXT),
     },
-    optional=("plan", "planOverrides", "hardLimitEnforced", "moneyRails"),
+    optional=("plan", "planOverrides", "hardLimitEnforced", "moneyRails", "reason"),
 )

@@ -8,16 +8,13 @@ from billing.plans import catalog, queries
 from billing.plans.api import schemas
 from billing.plans.models import BillingTenantConfig
 from billing.plans.services import plan as plans
-from billing.plans.services.plan import PlanChange
-from moneyrails.services import controls
+from billing.plans.services.plan_request import read_change
+from moneyrails.services import approval_wire, controls
 from settld.api import openapi
-from settld.api.fields import Body
 from settld.api.requests import OpsRequest
 from settld.api.responses import Json
 from settld.api.views import OpsView
 from settld.idempotency.http import idempotent
-
-INVALID = "invalid billing plan payload"
 
 
 class Catalog(OpsView):
@@ -42,18 +39,23 @@ class TenantPlan(OpsView):
     @openapi.describe(
         "Set the tenant's plan, and its money-rail controls when they are sent",
         body=schemas.BODY,
-        answers={200: schemas.ANSWER},
+        answers={200: schemas.ANSWER, 202: approval_wire.PENDING},
+        description="Set the tenant's plan, and its money-rail controls when they are sent. Where the tenant"
+        " has four eyes and the body would loosen a control, nothing of the body is done, except that a stop"
+        " in it stops at once: the answer is 202 with the approval that waits for a second person. A body that only tightens applies at once.",
         idempotent=True,
     )
     @idempotent
     def put(self, request: OpsRequest) -> HttpResponse:
-        config = plans.replace(
+        done = plans.replace(
             tenant_id=request.tenant_id,
             change=read_change(request.body_json),
             actor=request.actor,
             now=request.received_at,
         )
-        return Json(as_json(config))
+        if done.approval is not None:
+            return approval_wire.pending(done.approval, now=request.received_at, was_stopped=done.was_stopped)
+        return Json(as_json(done.config))
 
 
 def as_json(config: BillingTenantConfig) -> dict[str, Any]:
@@ -69,19 +71,3 @@ def as_json(config: BillingTenantConfig) -> dict[str, Any]:
         },
         "resolvedPlan": resolved.as_json() | {"hardLimitEnforced": config.hard_limit_enforced},
     }
-
-
-def read_change(values: dict[str, Any]) -> PlanChange:
-    """Read the body of a PUT; the controls inside it are read by their own room."""
-    body = Body(values, message=INVALID)
-    try:
-        overrides = catalog.read_overrides(values.get("planOverrides"))
-    except catalog.BadOverrides as problem:
-        raise body.fault(str(problem)) from problem
-    is_enforced = body.boolean("hardLimitEnforced", default=True)
-    return PlanChange(
-        base_plan=body.choice("plan", tuple(catalog.CATALOG)),
-        plan_overrides=overrides,
-        hard_limit_enforced=is_enforced is not False,
-        controls=values.get("moneyRails", controls.MISSING),
-    )

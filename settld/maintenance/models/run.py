@@ -10,7 +10,11 @@ from settld.maintenance.states import RunOutcome, RunScope
 
 
 class MaintenanceRun(models.Model):
-    """A try to run, whatever came of it. `tenant_id` is `*` for a run over all tenants."""
+    """A try to run, whatever came of it. `tenant_id` is `*` for a run over all tenants.
+
+    A run over all may leave a row for each tenant that it covered, with what concerns that tenant.
+    `figures` are numbers that pages plot and that the run's summary does not have.
+    """
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     tenant_id = models.CharField(max_length=200)
@@ -22,6 +26,7 @@ class MaintenanceRun(models.Model):
     runtime_ms = models.BigIntegerField(null=True)
     inputs = models.JSONField(default=dict)
     summary = models.JSONField(null=True)
+    figures = models.JSONField(default=dict, db_default={})
     code = models.CharField(max_length=100, null=True)  # noqa: DJ001  (null on the wire)
     request_id = models.CharField(max_length=128, null=True)  # noqa: DJ001
     audit_id = models.BigIntegerField(null=True)

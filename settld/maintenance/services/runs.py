@@ -54,6 +54,7 @@ class Plan:
     audit_tenant_id: str
     path: str | None = None
     inputs: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)  # filled in by the work
     interval: dt.timedelta | None = None
 
     @property
@@ -80,11 +81,14 @@ class Finished:
 Work = Callable[[], tuple[dict[str, Any], dict[str, Any]]]
 
 
-def run_exclusively(plan: Plan, work: Work) -> Finished:
+def run_exclusively(plan: Plan, work: Work, *, require_due: Callable[[], None] | None = None) -> Finished:
     """Run `work` while holding the kind's lock; it gives (summary, result), and manages its own transactions.
 
-    Exactly one audit row and one history row per call. Raises MaintenanceAlreadyRunning at once when
-    the lock is taken (state and gate stay as they were), MaintenanceRunFailed when the work broke.
+    Exactly one audit row and one history row per call. A result with `ok: False` (some parts failed, the
+    rest was done) is recorded as an error, and returned. `require_due` is asked once the lock is held and
+    before anything is written; what it raises ends the call without a trace. Raises
+    MaintenanceAlreadyRunning at once when the lock is taken (state and gate stay as they were),
+    MaintenanceRunFailed when the work broke.
     Source: spec/platform-operations.md 7.2.
     """
     run = MaintenanceRun(
@@ -101,6 +105,8 @@ def run_exclusively(plan: Plan, work: Work) -> Finished:
             run.code = MaintenanceAlreadyRunning.code
             _end(plan, run, outcome=RunOutcome.ALREADY_RUNNING, started=started)
             raise MaintenanceAlreadyRunning()
+        if require_due is not None:
+            require_due()
         _save(plan, run)  # before the work, so that a run that dies has left its row
         try:
             summary, result = work()
@@ -109,8 +115,10 @@ def run_exclusively(plan: Plan, work: Work) -> Finished:
             run.code = error.code if isinstance(error, Refusal) else MaintenanceRunFailed.code
             _end(plan, run, outcome=RunOutcome.ERROR, started=started)
             raise MaintenanceRunFailed() from error
-        run.summary = summary
-        _end(plan, run, outcome=RunOutcome.OK, started=started, result=result)
+        run.summary, run.figures = summary, plan.figures
+        is_ok = result.get("ok", True) is True
+        run.code = None if is_ok else result.get("code")
+        _end(plan, run, outcome=RunOutcome.OK if is_ok else RunOutcome.ERROR, started=started, result=result)
     return Finished(summary=summary, result=result, started_at=run.started_at, runtime_ms=run.runtime_ms or 0)
 
 

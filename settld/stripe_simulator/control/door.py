@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 
-from settld.stripe_simulator.control import mischief, provider, state
+from settld.stripe_simulator.control import buyers, mischief, provider, state
 from settld.stripe_simulator.control.fields import BadControl
 from settld.stripe_simulator.errors import StripeError
 from settld.stripe_simulator.forms import decode
@@ -36,6 +36,11 @@ CONTROLS: dict[str, Control] = {
     "POST /_sim/webhook_endpoints": mischief.register_endpoint,
     "DELETE /_sim/webhook_endpoints/{id}": mischief.forget_endpoint,
     "POST /_sim/accounts/{id}": provider.set_account,
+    "POST /_sim/accounts/{id}/advance": provider.advance_account,
+    "POST /_sim/accounts/{id}/deauthorize": provider.deauthorize_account,
+    "POST /_sim/charges": buyers.make_charge,
+    "POST /_sim/charges/{id}/dispute": buyers.dispute_charge,
+    "POST /_sim/disputes/{id}": buyers.decide_dispute,
     "POST /_sim/transfers": provider.make_transfer,
     "POST /_sim/transfers/{id}/reverse": provider.reverse_transfer,
     "GET /_sim/life": provider.read_life,

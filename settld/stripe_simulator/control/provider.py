@@ -8,7 +8,7 @@ from typing import Any
 from settld.stripe_simulator import life
 from settld.stripe_simulator.control.fields import BadControl, integer, known, mapping, text
 from settld.stripe_simulator.forms import encode
-from settld.stripe_simulator.resources import accounts, reversals, transfers
+from settld.stripe_simulator.resources import account_states, accounts, reversals, transfers
 from settld.stripe_simulator.resources.account_states import PRESETS, merge
 from settld.stripe_simulator.wire import Json
 from settld.stripe_simulator.world import PROVIDER, Call, World
@@ -16,6 +16,8 @@ from settld.stripe_simulator.world import PROVIDER, Call, World
 ACCOUNT_ID = re.compile(r"acct_[A-Za-z0-9_]+")
 BOOLEANS = ("charges_enabled", "payouts_enabled", "details_submitted")
 TEXTS = ("country", "default_currency", "email", "type", "business_type")
+REACHABLE = ("pending", "verified", "due", "past_due", "rejected")
+MOST_STEPS = 20
 MAPPINGS = ("capabilities", "requirements", "future_requirements", "metadata", "business_profile")
 
 
@@ -30,7 +32,8 @@ def set_account(world: World, body: Json, account_id: str) -> Json:
         raise BadControl(f"preset is one of {', '.join(PRESETS)}")
     account = existing or accounts.blank(world, account_id=account_id, country=text(body, "country", "US"))
     before = copy.deepcopy(account)
-    merge(account, copy.deepcopy(PRESETS[preset]) if preset else {})
+    if preset:
+        account_states.put(account, preset, now=world.clock.now())
     merge(account, _changes(body))
     if existing:
         accounts.keep(world, before=before, body=account, origin=PROVIDER)
@@ -51,6 +54,31 @@ def _changes(body: Json) -> Json:
         requirements = changes.setdefault("requirements", {})
         requirements["disabled_reason"] = text(body, "disabled_reason")
     return changes
+
+
+def advance_account(world: World, body: Json, account_id: str) -> Json:
+    """Move an account on by some steps of onboarding (1), each with its `account.updated`."""
+    known(body, "toward", "steps")
+    toward, steps = text(body, "toward"), integer(body, "steps", 1)
+    if toward is not None and toward not in REACHABLE:
+        raise BadControl(f"toward is one of {', '.join(REACHABLE)}")
+    if not 1 <= steps <= MOST_STEPS:
+        raise BadControl(f"steps is from 1 to {MOST_STEPS}")
+    account = world.store.get(kind="account", object_id=account_id)
+    if account is None:
+        raise BadControl("no such account", status=404)
+    for _ in range(steps):
+        accounts.advance(world, account, toward=toward, origin=PROVIDER)
+    return {"stage": account_states.stage(account), "account": account}
+
+
+def deauthorize_account(world: World, body: Json, account_id: str) -> Json:
+    """The account takes our permission back: it is gone for us, and Stripe says so."""
+    known(body)
+    account = world.store.get(kind="account", object_id=account_id)
+    if account is None:
+        raise BadControl("no such account", status=404)
+    return accounts.deauthorize(world, account, origin=PROVIDER)
 
 
 def make_transfer(world: World, body: Json) -> Json:

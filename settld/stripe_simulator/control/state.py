@@ -10,7 +10,16 @@ from settld.stripe_simulator.webhooks import queue
 from settld.stripe_simulator.wire import Json
 from settld.stripe_simulator.world import World
 
-KINDS = ("account", "transfer", "transfer_reversal", "balance_transaction", "event", "webhook_endpoint")
+KINDS = (
+    "account",
+    "transfer",
+    "transfer_reversal",
+    "charge",
+    "dispute",
+    "balance_transaction",
+    "event",
+    "webhook_endpoint",
+)
 LAST_SECOND = 253_402_300_799
 SIGNATURE_TIMES = ("real", "virtual")
 

@@ -4,7 +4,7 @@ import copy
 
 from settld.stripe_simulator.errors import StripeError
 from settld.stripe_simulator.params import Params
-from settld.stripe_simulator.resources import events
+from settld.stripe_simulator.resources import account_states, events
 from settld.stripe_simulator.resources.account_states import PRESETS, merge, request_capabilities, submit
 from settld.stripe_simulator.resources.lists import PAGING, page
 from settld.stripe_simulator.templates import sample
@@ -133,6 +133,31 @@ def keep(world: World, *, before: Json, body: Json, origin: Origin) -> None:
             previous=previous,
             account=account_id,
         )
+
+
+def advance(world: World, body: Json, *, toward: str | None, origin: Origin) -> None:
+    """Move an account one step of onboarding on, in place; nothing when it is there already."""
+    before = copy.deepcopy(body)
+    account_states.put(
+        body,
+        account_states.next_stage(account_states.stage(body), toward=toward),
+        now=world.clock.now(),
+    )
+    keep(world, before=before, body=body, origin=origin)
+
+
+def deauthorize(world: World, body: Json, *, origin: Origin) -> Json:
+    """Forget an account that took its permission back; the event names it beside the application."""
+    world.store.delete(kind=KIND, object_id=body["id"])
+    world.log.add("object", object=KIND, id=body["id"], action="deauthorized")
+    application = {"id": f"ca_{world.platform_account_id}", "object": "application", "name": "Settld"}
+    return events.emit(
+        world,
+        event_type="account.application.deauthorized",
+        subject=application,
+        origin=origin,
+        account=body["id"],
+    )
 
 
 def delete(world: World, call: Call) -> Json:

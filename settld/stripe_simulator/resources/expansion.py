@@ -13,10 +13,12 @@ EXPANDABLE = {
     "balance_transaction": "balance_transaction",
     "destination": "account",
     "transfer": "transfer",
+    "charge": "charge",
+    "source_transaction": "charge",
     "source": None,
 }
 # Expandable at Stripe, but never set or never kept as an object here.
-NEVER_KEPT = ("destination_payment", "destination_payment_refund", "source_refund", "source_transaction")
+NEVER_KEPT = ("destination_payment", "destination_payment_refund", "source_refund")
 
 
 def expanded(world: World, form: Json, body: Json) -> Json:
@@ -49,7 +51,7 @@ def _object(world: World, name: str, object_id: str, path: str) -> Any:
         return object_id
     if name not in EXPANDABLE:
         raise StripeError(f"This property cannot be expanded ({path}).", param="expand")
-    kinds = [EXPANDABLE[name]] if EXPANDABLE[name] else ["transfer", "transfer_reversal"]
+    kinds = [EXPANDABLE[name]] if EXPANDABLE[name] else ["transfer", "transfer_reversal", "charge", "dispute"]
     for kind in kinds:
         found = world.store.get(kind=str(kind), object_id=object_id)
         if found is not None:

@@ -5,7 +5,7 @@ import re
 
 from settld.stripe_simulator.errors import Refused, StripeError, missing
 from settld.stripe_simulator.params import Params
-from settld.stripe_simulator.resources import balance, balance_transactions, events
+from settld.stripe_simulator.resources import balance, balance_transactions, charges, events
 from settld.stripe_simulator.resources.lists import PAGING, page
 from settld.stripe_simulator.templates import sample
 from settld.stripe_simulator.wire import Json
@@ -43,7 +43,7 @@ def create(world: World, call: Call) -> Json:
     group, description = params.text("transfer_group"), params.text("description")
     charge = params.text("source_transaction")
     if charge is not None:
-        raise missing(noun="charge", object_id=charge, param="source_transaction", status=400)
+        group = charges.feed_transfer(world, charge, amount=amount, group=group)
     _require_payable(world, destination=destination, currency=currency, amount=amount)
     body = sample(KIND)
     body.update(
@@ -55,6 +55,7 @@ def create(world: World, call: Call) -> Json:
         destination=destination,
         destination_payment=world.ids.next("py"),
         metadata=metadata,
+        source_transaction=charge,
         source_type=source_type,
         transfer_group=group,
     )
