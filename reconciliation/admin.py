@@ -2,7 +2,15 @@
 
 from django.contrib import admin
 
-from reconciliation.models import Mismatch, ReconcileReport
+from reconciliation.models import (
+    Mismatch,
+    ProviderTransfer,
+    ReconcileReport,
+    StatementCursor,
+    Triage,
+    TriageAction,
+    TriageBatch,
+)
 from settld.core.admin import ReadOnlyAdmin
 
 
@@ -45,3 +53,67 @@ class MismatchAdmin(ReadOnlyAdmin):
     def is_still_open(self, mismatch: Mismatch) -> bool:
         """Tell whether the case still waits."""
         return mismatch.is_open
+
+
+@admin.register(Triage)
+class TriageAdmin(ReadOnlyAdmin):
+    """What people decided about cases."""
+
+    list_display = (
+        "triage_key",
+        "tenant_id",
+        "mismatch_type",
+        "status",
+        "owner_principal_id",
+        "revision",
+        "updated_at",
+    )
+    list_filter = ("status", "source_type", "severity")
+    search_fields = ("=triage_key", "=mismatch_key")
+    ordering = ("-updated_at",)
+
+
+@admin.register(TriageAction)
+class TriageActionAdmin(ReadOnlyAdmin):
+    """Each change of a decision."""
+
+    list_display = ("triage_key", "tenant_id", "revision", "action", "prev_status", "next_status", "at")
+    search_fields = ("=triage_key",)
+    ordering = ("-at",)
+
+
+@admin.register(TriageBatch)
+class TriageBatchAdmin(ReadOnlyAdmin):
+    """Many decisions made as one."""
+
+    list_display = ("id", "tenant_id", "kind", "act", "status", "row_count", "applied_by", "applied_at")
+    list_filter = ("status", "kind", "act")
+    ordering = ("-created_at",)
+
+
+@admin.register(ProviderTransfer)
+class ProviderTransferAdmin(ReadOnlyAdmin):
+    """The provider's statement, line by line."""
+
+    list_display = (
+        "transfer_id",
+        "tenant_id",
+        "provider_id",
+        "period",
+        "amount_cents",
+        "amount_reversed_cents",
+        "currency",
+        "attributed_by",
+        "provider_created_at",
+    )
+    list_filter = ("attributed_by", "provider_id", "period")
+    search_fields = ("=transfer_id", "=payout_key", "=destination")
+    ordering = ("-provider_created_at",)
+
+
+@admin.register(StatementCursor)
+class StatementCursorAdmin(ReadOnlyAdmin):
+    """How far the statement has been read."""
+
+    list_display = ("source", "kind", "covered_from", "covered_to", "covered_at", "error_code", "error_at")
+    ordering = ("source", "kind")

@@ -5,6 +5,7 @@ from typing import Final
 from django.db import models
 
 REPORT_SCHEMA: Final = "MoneyRailReconcileReport.v1"
+PROVIDER_REPORT_SCHEMA: Final = "MoneyRailProviderReconcileReport.v1"
 OPERATION_STATES: Final = ("initiated", "submitted", "confirmed", "failed", "cancelled", "reversed")
 
 
@@ -15,12 +16,28 @@ class ReportStatus(models.TextChoices):
     FAIL = "fail"
 
 
+class Side(models.TextChoices):
+    """What the operations were compared with: our own instructions, or the provider's statement."""
+
+    BOOKS = "books"
+    PROVIDER = "provider"
+
+
+class Attribution(models.TextChoices):
+    """By what a provider's transfer was filed under a tenant."""
+
+    METADATA = "metadata"
+    ACCOUNT = "account"
+    DEFAULT = "default"
+
+
 class SourceType(models.TextChoices):
     """Who found a mismatch; part of its identity."""
 
     MONEY_RAILS = "money_rails_reconcile"
     FINANCE = "finance_reconcile"
     STRIPE_INBOX = "stripe_inbox"
+    PROVIDER_STATEMENT = "provider_statement"
 
 
 class Severity(models.TextChoices):
@@ -30,3 +47,43 @@ class Severity(models.TextChoices):
     MEDIUM = "medium"
     HIGH = "high"
     CRITICAL = "critical"
+
+
+class TriageStatus(models.TextChoices):
+    """Where a case stands with the people who look after it; any may follow any."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    IN_PROGRESS = "in_progress"
+    RESOLVED = "resolved"
+    DISMISSED = "dismissed"
+
+
+DECIDED: Final = ("resolved", "dismissed")
+SEVERITY_RANKS: Final = {"critical": 0, "high": 1, "medium": 2, "low": 3}
+
+
+class BatchKind(models.TextChoices):
+    """How the cases of a batch were chosen."""
+
+    SELECTION = "selection"
+    MATCHING = "matching"
+    FILE = "file"
+
+
+class BatchStatus(models.TextChoices):
+    """A batch is shown first, then carried out chunk by chunk."""
+
+    PREVIEWED = "previewed"
+    RUNNING = "running"
+    DONE = "done"
+
+
+class RowResult(models.TextChoices):
+    """What became of one row of a batch."""
+
+    WAITING = "", "Waiting"
+    DONE = "done", "Done"
+    UNCHANGED = "unchanged", "Unchanged"
+    REFUSED = "refused", "Refused"
+    INVALID = "invalid", "Invalid"

@@ -1,9 +1,16 @@
 """How this room's answers look, for the published description."""
 
 from reconciliation.queries.comparison import GROUPS
-from reconciliation.services.rows import TRIAGE_STATUSES
-from reconciliation.states import OPERATION_STATES, ReportStatus, Severity
-from settld.api.openapi import CENTS, INSTANT, INT, OBJECT, TEXT, Schema, many, maybe, obj, one_of
+from reconciliation.queries.provider_comparison import PROVIDER_GROUPS
+from reconciliation.states import (
+    OPERATION_STATES,
+    PROVIDER_REPORT_SCHEMA,
+    ReportStatus,
+    Severity,
+    SourceType,
+    TriageStatus,
+)
+from settld.api.openapi import BOOL, CENTS, INSTANT, INT, OBJECT, TEXT, Schema, many, maybe, obj, one_of
 
 PERIOD: Schema = {"type": "string", "pattern": r"^\d{4}-(0[1-9]|1[0-2])$"}
 _PAYOUT = {"operationId": TEXT, "payoutKey": TEXT}
@@ -38,6 +45,18 @@ SUMMARY = obj(
         "operationStateCounts": obj(dict.fromkeys(OPERATION_STATES, INT)),
     }
 )
+STATUS = one_of(*TriageStatus.values)
+OVERLAY = obj(
+    {
+        "status": STATUS,
+        "ownerPrincipalId": maybe(TEXT),
+        "severity": maybe(one_of(*Severity.values)),
+        "notes": maybe(TEXT),
+        "revision": INT,
+        "updatedAt": INSTANT,
+        "drifted": BOOL,
+    }
+)
 QUEUE_ROW = obj(
     {
         "sourceType": TEXT,
@@ -51,8 +70,81 @@ QUEUE_ROW = obj(
         "details": OBJECT,
         "mismatchHash": TEXT,
         "triageKey": TEXT,
-        "triage": maybe(OBJECT),
+        "triage": maybe(OVERLAY),
     }
+)
+_COUNTED = maybe({"type": "object", "additionalProperties": INT})
+_QUEUED: dict[str, Schema] = {
+    "triageQueue": many(QUEUE_ROW),
+    "triageSummary": obj(
+        {
+            "total": INT,
+            "byStatus": obj(dict.fromkeys(TriageStatus.values, INT)),
+            "unresolved": INT,
+            "resolved": INT,
+        }
+    ),
+    "truncated": _COUNTED,
+}
+_ARTIFACT = maybe(obj({"artifactId": TEXT, "artifactHash": TEXT, "deliveriesCreated": INT}))
+PROVIDER_SIDE = obj(
+    {
+        "schemaVersion": one_of(PROVIDER_REPORT_SCHEMA),
+        "status": one_of(*ReportStatus.values, "not_read", "unsupported"),
+        "reportHash": maybe(TEXT),
+        "coverage": obj(
+            {
+                "from": maybe(INSTANT),
+                "to": maybe(INSTANT),
+                "readAt": maybe(INSTANT),
+                "errorCode": maybe(TEXT),
+                "errorAt": maybe(INSTANT),
+                "inFlightCount": INT,
+                "uncheckedCount": INT,
+            }
+        ),
+        "summary": maybe(
+            obj(
+                {
+                    "transferCount": INT,
+                    "transferAmountCents": CENTS,
+                    "reversedAmountCents": CENTS,
+                    "sentOperationCount": INT,
+                    "sentAmountCents": CENTS,
+                    "matchedCount": INT,
+                    "mismatchCount": INT,
+                }
+            )
+        ),
+        "mismatches": maybe(obj({group: many(OBJECT) for group in PROVIDER_GROUPS})),
+        "artifact": _ARTIFACT,
+        **_QUEUED,
+    },
+    optional=("truncated",),
+)
+RUN_SUMMARY = obj(
+    dict.fromkeys(
+        (
+            "tenantCount", "attempted", "reconciled", "passCount", "failCount", "skippedNoInputs", "errored",
+            "artifactsPersisted", "deliveriesCreated",
+        ),
+        INT,
+    )
+)  # fmt: skip
+RAIL_RUN = obj(
+    {
+        "ok": BOOL,
+        "period": maybe(TEXT),
+        "providerId": maybe(TEXT),
+        "runtimeMs": INT,
+        "summary": RUN_SUMMARY,
+        "results": many(OBJECT),
+        "skipped": BOOL,
+        "reason": one_of("disabled", "interval_not_elapsed"),
+        "nextEligibleAt": INSTANT,
+        "providerSide": obj({"statement": maybe(OBJECT), "results": many(OBJECT)}),
+    },
+    optional=("skipped", "reason", "nextEligibleAt", "providerSide"),
 )
 RAIL_RECONCILE = obj(
     {
@@ -64,15 +156,90 @@ RAIL_RECONCILE = obj(
         "reportHash": TEXT,
         "summary": SUMMARY,
         "mismatches": obj({group: many(_ROWS[group]) for group in GROUPS}),
-        "artifact": maybe(obj({"artifactId": TEXT, "artifactHash": TEXT, "deliveriesCreated": INT})),
-        "triageQueue": many(QUEUE_ROW),
-        "triageSummary": obj(
-            {
-                "total": INT,
-                "byStatus": obj(dict.fromkeys(TRIAGE_STATUSES, INT)),
-                "unresolved": INT,
-                "resolved": INT,
-            }
-        ),
+        "artifact": _ARTIFACT,
+        **_QUEUED,
+        "providerSide": PROVIDER_SIDE,
+    },
+    optional=("truncated", "providerSide"),
+)
+ACTION = obj(
+    {
+        "actionId": TEXT,
+        "action": TEXT,
+        "at": INSTANT,
+        "actorPrincipalId": TEXT,
+        "prevStatus": maybe(STATUS),
+        "nextStatus": STATUS,
+        "ownerPrincipalId": maybe(TEXT),
+        "notes": maybe(TEXT),
     }
+)
+TRIAGE = obj(
+    {
+        "schemaVersion": one_of("FinanceReconciliationTriage.v1"),
+        "tenantId": TEXT,
+        "triageKey": TEXT,
+        "sourceType": one_of(*SourceType.values),
+        "period": TEXT,
+        "providerId": maybe(TEXT),
+        "mismatchType": TEXT,
+        "mismatchKey": TEXT,
+        "mismatchCode": maybe(TEXT),
+        "severity": maybe(one_of(*Severity.values)),
+        "status": STATUS,
+        "ownerPrincipalId": maybe(TEXT),
+        "notes": maybe(TEXT),
+        "sourceReportHash": maybe(TEXT),
+        "mismatchHash": maybe(TEXT),
+        "drifted": BOOL,
+        "metadata": maybe(OBJECT),
+        "actionLog": many(ACTION),
+        "revision": INT,
+        "createdAt": INSTANT,
+        "updatedAt": INSTANT,
+        "resolvedAt": maybe(INSTANT),
+        "resolvedByPrincipalId": maybe(TEXT),
+    }
+)
+TRIAGE_LIST = obj(
+    {
+        "tenantId": TEXT,
+        "filters": obj(dict.fromkeys(("period", "status", "sourceType", "providerId"), maybe(TEXT))),
+        "limit": INT,
+        "offset": INT,
+        "count": INT,
+        "total": INT,
+        "statusCounts": obj(dict.fromkeys(TriageStatus.values, INT)),
+        "triages": many(TRIAGE),
+    }
+)
+TRIAGE_DECIDED = obj(
+    {"ok": {"type": "boolean", "enum": [True]}, "tenantId": TEXT, "changed": BOOL, "triage": TRIAGE}
+)
+TRIAGE_MEMBERS = (
+    "triageKey", "sourceType", "period", "month", "providerId", "mismatchType", "mismatchKey",
+    "mismatchCode", "status", "severity", "ownerPrincipalId", "notes", "sourceReportHash", "mismatchHash",
+    "metadata", "action", "expectedRevision",
+)  # fmt: skip
+TRIAGE_IN = obj(
+    {
+        "triageKey": TEXT,
+        "sourceType": one_of(*SourceType.values),
+        "period": PERIOD,
+        "month": PERIOD,
+        "providerId": maybe(TEXT),
+        "mismatchType": TEXT,
+        "mismatchKey": TEXT,
+        "mismatchCode": maybe(TEXT),
+        "status": STATUS,
+        "severity": maybe(one_of(*Severity.values)),
+        "ownerPrincipalId": maybe(TEXT),
+        "notes": maybe(TEXT),
+        "sourceReportHash": maybe(TEXT),
+        "mismatchHash": maybe(TEXT),
+        "metadata": maybe(OBJECT),
+        "action": TEXT,
+        "expectedRevision": INT,
+    },
+    optional=TRIAGE_MEMBERS,
 )

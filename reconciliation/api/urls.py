@@ -3,9 +3,11 @@
 from django.urls import path
 
 from reconciliation.api.rail_reconcile import RailReconcile
+from reconciliation.api.rail_run import RailReconcileRun
 from reconciliation.api.triage import ReconciliationTriage
 
 urlpatterns = [
     path("ops/finance/money-rails/reconcile", RailReconcile.as_view()),
+    path("ops/maintenance/money-rails-reconcile/run", RailReconcileRun.as_view()),
     path("ops/finance/reconciliation/triage", ReconciliationTriage.as_view()),
 ]

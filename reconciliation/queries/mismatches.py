@@ -1,6 +1,7 @@
 """Read the cases: what is open, how many, a page at a time."""
 
 import datetime as dt
+import hashlib
 import uuid
 from dataclasses import dataclass
 
@@ -79,8 +80,9 @@ def open_count(*, tenant_id: str) -> int:
 
 
 def of_payout(*, tenant_id: str, operation_id: str) -> list[Mismatch]:
-    """Give every case that names an operation, open ones and past ones."""
-    rows = Mismatch.objects.filter(tenant_id=tenant_id, mismatch_key=operation_id)
+    """Give the cases about an operation, open ones and past ones, newest first; at most 100."""
+    subject_hash = hashlib.md5(operation_id.encode(), usedforsecurity=False).hexdigest()
+    rows = Mismatch.objects.filter(tenant_id=tenant_id, subject_hash=subject_hash)
     return list(rows.order_by("-first_seen_at", "-id")[:100])
 
 

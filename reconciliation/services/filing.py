@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import Any
 
-from reconciliation.services import keeping
+from reconciliation.services import keeping, triage
 from reconciliation.services.rows import Kind, QueueRow
 from reconciliation.states import SourceType
 
@@ -32,4 +32,5 @@ def note(
         mismatch_key=mismatch_key,
         details=details,
     )
+    triage.lock_case(tenant_id=tenant_id, triage_key=row.triage_key)
     keeping.record(tenant_id=tenant_id, queue=[row], report_hash="", now=now)

@@ -1,12 +1,16 @@
 """Keep a comparison: its document once, its cases across runs."""
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
+
+from django.db import connection
 
 from reconciliation.models import Mismatch, ReconcileReport
 from reconciliation.services.rows import QueueRow
-from reconciliation.states import REPORT_SCHEMA, SourceType
+from reconciliation.states import Side, SourceType
 from settld.artifacts import queries as artifacts
 from settld.artifacts.services import Draft, seal, store_missing
 from settld.core import clock, locks
@@ -22,6 +26,16 @@ RENEWED: Final = (
     "last_seen_at",
     "cleared_at",
 )
+_REPEAT: Final = """
+UPDATE mismatch SET
+  triage_status = decided.status, triage_severity = decided.severity,
+  triage_owner = decided.owner_principal_id, triage_revision = decided.revision,
+  triage_mismatch_hash = decided.mismatch_hash, resolved_at = decided.resolved_at
+FROM reconciliation_triage AS decided
+WHERE mismatch.tenant_id = %s AND mismatch.triage_key = ANY(%s)
+  AND decided.tenant_id = mismatch.tenant_id AND decided.triage_key = mismatch.triage_key
+  AND mismatch.triage_revision <> decided.revision
+"""
 
 
 @dataclass(frozen=True)
@@ -33,47 +47,62 @@ class StoredArtifact:
     deliveries_created: int
 
 
+@dataclass(frozen=True)
+class Document:
+    """A report to be kept: what it covers, of which side it speaks, and under which name."""
+
+    side: Side
+    schema: str
+    artifact_id: str
+    report_hash: str
+    core: dict[str, Any]
+    mismatch_count: int
+    truncated: dict[str, int]
+
+    @property
+    def source(self) -> SourceType:
+        """Name the source of the cases that it leaves."""
+        return SourceType.MONEY_RAILS if self.side is Side.BOOKS else SourceType.PROVIDER_STATEMENT
+
+
 def lock_subject(*, tenant_id: str, period: str, provider_id: str) -> None:
     """Let one run at a time keep results about a period at a provider."""
     locks.advisory_xact("\n".join(["money_rail_reconcile", tenant_id, period, provider_id]))
 
 
 def keep(
-    *,
-    tenant_id: str,
-    artifact_id: str,
-    report_hash: str,
-    core: dict[str, Any],
-    queue: list[QueueRow],
-    now: dt.datetime,
+    *, tenant_id: str, document: Document, queue: Iterable[QueueRow], now: dt.datetime
 ) -> StoredArtifact:
     """Store the report (the first row with this content wins) and bring the cases up to date."""
+    core = document.core
     body = {
-        "schemaVersion": REPORT_SCHEMA,
-        "artifactType": REPORT_SCHEMA,
-        "artifactId": artifact_id,
+        "schemaVersion": document.schema,
+        "artifactType": document.schema,
+        "artifactId": document.artifact_id,
         "tenantId": tenant_id,
         "period": core["period"],
         "providerId": core["providerId"],
         "generatedAt": clock.iso(now),
-        "reportHash": report_hash,
+        "reportHash": document.report_hash,
         "report": core,
-    }
+    } | ({"truncated": document.truncated} if document.truncated else {})
     # Not get_or_create: a later run's document differs in generatedAt, and the first one stands.
-    document = seal(Draft(artifact_id=artifact_id, artifact_type=REPORT_SCHEMA, body=body))
-    store_missing(tenant_id=tenant_id, documents=[document], now=now)
-    artifact = artifacts.get(tenant_id=tenant_id, artifact_id=artifact_id)
+    sealed = seal(Draft(artifact_id=document.artifact_id, artifact_type=document.schema, body=body))
+    store_missing(tenant_id=tenant_id, documents=[sealed], now=now)
+    artifact = artifacts.get(tenant_id=tenant_id, artifact_id=document.artifact_id)
     ReconcileReport.objects.bulk_create(
         [
             ReconcileReport(
                 tenant_id=tenant_id,
-                artifact_id=artifact_id,
+                artifact_id=document.artifact_id,
                 artifact_hash=artifact.artifact_hash,
                 period=core["period"],
                 provider_id=core["providerId"],
+                side=document.side,
                 status=core["status"],
-                report_hash=report_hash,
+                report_hash=document.report_hash,
                 summary=core["summary"],
+                mismatch_count=document.mismatch_count,
                 created_at=now,
                 last_run_at=now,
             )
@@ -82,24 +111,37 @@ def keep(
         unique_fields=["tenant_id", "artifact_id"],
         update_fields=["last_run_at"],
     )
-    record(tenant_id=tenant_id, queue=queue, report_hash=report_hash, now=now)
+    record(tenant_id=tenant_id, queue=queue, report_hash=document.report_hash, now=now)
     clear_absent(
         tenant_id=tenant_id,
+        source=document.source,
         period=core["period"],
         provider_id=core["providerId"],
-        report_hash=report_hash,
+        report_hash=document.report_hash,
         now=now,
     )
-    return StoredArtifact(artifact_id, artifact.artifact_hash, deliveries_created=0)
+    return StoredArtifact(document.artifact_id, artifact.artifact_hash, deliveries_created=0)
 
 
-def record(*, tenant_id: str, queue: list[QueueRow], report_hash: str, now: dt.datetime) -> None:
+def record(*, tenant_id: str, queue: Iterable[QueueRow], report_hash: str, now: dt.datetime) -> None:
     """Insert the cases not seen before and renew the others; a returning case is open again.
 
-    Two rows of one report can share an identity (two movements of one operation): the first stands
-    for both, the report's document holds each.
+    Two rows of one report can share an identity (two movements of one operation); they stand side by
+    side, and the first stands for both, the report's document holds each. Memory does not follow the queue.
     """
-    distinct = {row.triage_key: row for row in reversed(queue)}
+    previous = ""
+    rows = iter(queue)
+    while batch := list(islice(rows, BATCH)):
+        distinct: dict[str, QueueRow] = {}
+        for row in batch:
+            key = row.triage_key
+            if key != previous:
+                distinct.setdefault(key, row)
+            previous = key
+        _record(tenant_id=tenant_id, distinct=distinct, report_hash=report_hash, now=now)
+
+
+def _record(*, tenant_id: str, distinct: dict[str, QueueRow], report_hash: str, now: dt.datetime) -> None:
     Mismatch.objects.bulk_create(
         [
             Mismatch(
@@ -120,18 +162,36 @@ def record(*, tenant_id: str, queue: list[QueueRow], report_hash: str, now: dt.d
             )
             for triage_key, row in sorted(distinct.items())
         ],
-        batch_size=BATCH,
         update_conflicts=True,
         unique_fields=["tenant_id", "triage_key"],
         update_fields=list(RENEWED),
     )
+    repeat_decisions(tenant_id=tenant_id, triage_keys=list(distinct))
 
 
-def clear_absent(*, tenant_id: str, period: str, provider_id: str, report_hash: str, now: dt.datetime) -> int:
-    """Close the rail cases of a subject that its newest report no longer holds."""
+def repeat_decisions(*, tenant_id: str, triage_keys: list[str]) -> None:
+    """Write onto cases what people decided about them, for the queue that is read by it.
+
+    Called by whoever writes a case and by whoever writes a decision; the locks of the two (the
+    subject's, the case's) keep one from missing the other.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_REPEAT, [tenant_id, triage_keys])
+
+
+def clear_absent(
+    *,
+    tenant_id: str,
+    source: SourceType,
+    period: str,
+    provider_id: str,
+    report_hash: str,
+    now: dt.datetime,
+) -> int:
+    """Close the cases of a subject, found by one source, that its newest report no longer holds."""
     gone = Mismatch.objects.filter(
         tenant_id=tenant_id,
-        source_type=SourceType.MONEY_RAILS,
+        source_type=source,
         period=period,
         provider_id=provider_id,
         cleared_at__isnull=True,

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from reconciliation.states import Severity, SourceType
+from reconciliation.states import DECIDED, Severity, SourceType, TriageStatus
 from settld.core.hashing import canonical_hash, sha256_hex
 
-TRIAGE_STATUSES: Final = ("open", "acknowledged", "in_progress", "resolved", "dismissed")
+TRIAGE_STATUSES: Final = tuple(TriageStatus.values)
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,23 @@ KINDS: Final = {
         "unreferenced_movement", "MONEY_RAIL_UNREFERENCED_MOVEMENT", Severity.CRITICAL.value
     ),
 }
+PROVIDER_KINDS: Final = {
+    "providerOnlyTransfers": Kind(
+        "provider_only_transfer", "MONEY_RAIL_PROVIDER_ONLY_TRANSFER", Severity.CRITICAL.value
+    ),
+    "missingTransfers": Kind("missing_transfer", "MONEY_RAIL_MISSING_TRANSFER", Severity.CRITICAL.value),
+    "transferMismatches": Kind("transfer_mismatch", "MONEY_RAIL_TRANSFER_MISMATCH", Severity.CRITICAL.value),
+    "unrecordedTransfers": Kind(
+        "unrecorded_transfer", "MONEY_RAIL_UNRECORDED_TRANSFER", Severity.CRITICAL.value
+    ),
+    "unrecordedReversals": Kind("unrecorded_reversal", "MONEY_RAIL_UNRECORDED_REVERSAL", Severity.HIGH.value),
+    "reversalsOnlyHere": Kind("reversal_only_here", "MONEY_RAIL_REVERSAL_ONLY_HERE", Severity.MEDIUM.value),
+    "duplicateTransfers": Kind(
+        "duplicate_transfer", "MONEY_RAIL_DUPLICATE_TRANSFER", Severity.CRITICAL.value
+    ),
+}
+# In these groups several rows may speak of one operation: a row is known by its transfer.
+BY_TRANSFER: Final = frozenset({"providerOnlyTransfers", "duplicateTransfers"})
 
 
 @dataclass(frozen=True)
@@ -63,8 +80,8 @@ class QueueRow:
         """Hash what differs, so that a decision about other content can be told from this one."""
         return canonical_hash(self.details)
 
-    def as_json(self) -> dict[str, Any]:
-        """Show the row as the wire does; nobody has triaged it yet."""
+    def as_json(self, triage: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Show the row as the wire does, with the decision about it when there is one."""
         return {
             "sourceType": self.source_type,
             "period": self.period,
@@ -77,7 +94,7 @@ class QueueRow:
             "details": self.details,
             "mismatchHash": self.mismatch_hash,
             "triageKey": self.triage_key,
-            "triage": None,
+            "triage": triage,
         }
 
 
@@ -95,31 +112,36 @@ def triage_key(
 def queue(*, period: str, provider_id: str, mismatches: dict[str, list[dict[str, Any]]]) -> list[QueueRow]:
     """List the rows of every group, in the groups' order."""
     return [
-        QueueRow(
-            source_type=SourceType.MONEY_RAILS.value,
-            period=period,
-            provider_id=provider_id,
-            kind=KINDS[group],
-            mismatch_key=_mismatch_key(KINDS[group].mismatch_type, row),
-            details=row,
-        )
+        queue_row(period=period, provider_id=provider_id, group=group, row=row)
         for group, rows in mismatches.items()
         for row in rows
     ]
+
+
+def queue_row(*, period: str, provider_id: str, group: str, row: dict[str, Any]) -> QueueRow:
+    """Shape one row of a group, of either comparison."""
+    is_of_books = group in KINDS
+    kind = KINDS[group] if is_of_books else PROVIDER_KINDS[group]
+    source = SourceType.MONEY_RAILS if is_of_books else SourceType.PROVIDER_STATEMENT
+    key = row["transferId"] if group in BY_TRANSFER else _mismatch_key(kind.mismatch_type, row)
+    return QueueRow(source.value, period, provider_id, kind, key, row)
 
 
 def _mismatch_key(mismatch_type: str, row: dict[str, Any]) -> str:
     return row.get("operationId") or row.get("payoutKey") or f"{mismatch_type}_{canonical_hash(row)[:24]}"
 
 
-def triage_summary(rows: list[QueueRow]) -> dict[str, Any]:
-    """Count a queue by triage status; an untriaged row counts as open."""
+def triage_summary(overlays: list[dict[str, Any] | None]) -> dict[str, Any]:
+    """Count a queue by its decisions: one without counts as open, a drifted one as unresolved."""
     by_status = dict.fromkeys(TRIAGE_STATUSES, 0)
-    by_status["open"] = len(rows)
-    resolved = by_status["resolved"] + by_status["dismissed"]
+    resolved = 0
+    for overlay in overlays:
+        status = overlay["status"] if overlay else TriageStatus.OPEN.value
+        by_status[status] += 1
+        resolved += overlay is not None and status in DECIDED and not overlay["drifted"]
     return {
-        "total": len(rows),
+        "total": len(overlays),
         "byStatus": by_status,
-        "unresolved": len(rows) - resolved,
+        "unresolved": len(overlays) - resolved,
         "resolved": resolved,
     }

@@ -247,6 +247,12 @@ def test_an_instruction_belongs_to_the_provider_that_took_it(books, settings):
     assert books.reconcile(provider="stripe_sim").core["summary"]["matchedCount"] == 1
 
 
+def test_an_instruction_stays_with_a_provider_that_is_configured_no_more(books):
+    books.pay("p1", provider="bank_of_old")
+
+    assert books.reconcile(provider="stub_default").core["summary"]["expectedPayoutCount"] == 0
+
+
 def test_an_instruction_without_operation_is_missed_by_the_default_provider_alone(books, settings):
     settings.MONEY_RAILS = _with_stripe(settings.MONEY_RAILS)
     books.instruct(books.statement("p1"))

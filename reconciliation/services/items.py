@@ -1,0 +1,95 @@
+"""One item of a run: a tenant, a month, a provider. Its failure is its own."""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from django.db import DatabaseError, connection
+from prometheus_client import Counter
+
+from reconciliation.services import provider_report, rail_report
+from settld.core.errors import Refusal
+from settld.core.principals import Actor
+
+FAILED_CODE: Final = "MONEY_RAIL_RECONCILE_FAILED"
+UNKNOWN_PROVIDER: Final = "money rail provider not found"
+NO_INSTRUCTION: Final = "no_payout_instruction"
+log = structlog.get_logger(__name__)
+ITEMS = Counter("money_rail_reconcile_items_total", "Items of reconcile runs", ["side", "status"])
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of a run's result; `row` is its wire form."""
+
+    status: str
+    row: dict[str, Any]
+    mismatch_count: int = 0
+    has_artifact: bool = False
+    deliveries: int = 0
+
+
+def skipped(*, tenant_id: str, period: str | None, provider_id: str | None, reason: str) -> Item:
+    """Note that there was nothing to do."""
+    row = {"tenantId": tenant_id, "period": period, "providerId": provider_id, "status": "skipped"}
+    return Item("skipped", row | {"reason": reason})
+
+
+def books(*, tenant_id: str, period: str, provider_id: str, actor: Actor, now: dt.datetime) -> Item:
+    """Compare with our own instructions, and keep what comes of it."""
+
+    def work() -> Item:
+        report = rail_report.reconcile(
+            tenant_id=tenant_id, period=period, provider_id=provider_id, persist=True, actor=actor, now=now
+        )
+        row = _row(tenant_id, period, provider_id, report.status)
+        row |= {"reportHash": report.report_hash, "artifactId": report.artifact_id}
+        stored = report.artifact
+        return Item(
+            report.status, row, report.mismatch_count, stored is not None,
+            stored.deliveries_created if stored else 0,
+        )  # fmt: skip
+
+    return _guarded("books", work, tenant_id=tenant_id, period=period, provider_id=provider_id)
+
+
+def provider(*, tenant_id: str, period: str, provider_id: str, actor: Actor, now: dt.datetime) -> Item:
+    """Compare with the provider's statement, and keep what comes of it."""
+
+    def work() -> Item:
+        report = provider_report.reconcile(
+            tenant_id=tenant_id, period=period, provider_id=provider_id, persist=True, actor=actor, now=now
+        )
+        row = _row(tenant_id, period, provider_id, report.status)
+        row |= {
+            "reportHash": report.report_hash,
+            "artifactId": report.artifact.artifact_id if report.artifact else None,
+        }
+        return Item(report.status, row, report.mismatch_count, report.artifact is not None)
+
+    return _guarded("provider", work, tenant_id=tenant_id, period=period, provider_id=provider_id)
+
+
+def _guarded(side: str, work: Callable[[], Item], *, tenant_id: str, period: str, provider_id: str) -> Item:
+    try:
+        item = work()
+    except Exception as error:
+        log.exception(
+            "money_rail_reconcile_item_failed", side=side, tenant_id=tenant_id, period=period,
+            provider_id=provider_id,
+        )  # fmt: skip
+        if isinstance(error, DatabaseError) and not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()  # the next item gets a connection that works
+        told = error if isinstance(error, Refusal) else None
+        row = _row(tenant_id, period, provider_id, "error") | {"reportHash": None, "artifactId": None}
+        row["code"] = told.code if told else FAILED_CODE
+        row["error"] = told.message if told else type(error).__name__
+        item = Item("error", row)
+    ITEMS.labels(side=side, status=item.status).inc()
+    return item
+
+
+def _row(tenant_id: str, period: str, provider_id: str, status: str) -> dict[str, Any]:
+    return {"tenantId": tenant_id, "period": period, "providerId": provider_id, "status": status}
