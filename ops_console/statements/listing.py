@@ -65,6 +65,8 @@ class Page:
     rows: list[Row]
     pager: cursors.Pager | None
     party: str
+    close_href: str = ""
+    reopen_href: str = ""
 
 
 def chosen_month(*, tenant_id: str, wanted: str) -> tuple[list[MonthClose], list[str], str]:
@@ -115,7 +117,15 @@ def build(*, tenant_id: str, wanted: str, party: str, after: str, may_write: boo
             next_href=next_href,
         ),
         party=party,
+        close_href=reverse("console:month-close", args=[period]) if may_write and status == "Open" else "",
+        reopen_href=reverse("console:month-reopen", args=[period])
+        if may_write and status == "Closed"
+        else "",
     )
+
+
+def _month_href(act: str, period: str) -> str:
+    return reverse(f"console:month-{act}", args=[period])
 
 
 def _status(close: MonthClose | None) -> tuple[str, str]:
@@ -147,8 +157,8 @@ def _outcomes(*, tenant_id: str, statements: list[PartyStatement]) -> dict[str, 
     return {row.payout_key: row for row in found.select_related("operation")}
 
 
-def _sums(*, tenant_id: str, period: str) -> str:
-    """Say what the whole month comes to, over every page."""
+def sums_by_currency(*, tenant_id: str, period: str) -> list[tuple[str, str]]:
+    """Say per currency what a whole month comes to, over every page."""
     rows = (
         closing.current(tenant_id=tenant_id)
         .filter(period=period)
@@ -158,11 +168,18 @@ def _sums(*, tenant_id: str, period: str) -> str:
         )
         .order_by("currency")
     )
-    started = Operation.objects.filter(tenant_id=tenant_id, period=period, direction="payout").count()
-    parts = [
-        f"{words.count(count, 'statement')}, {payable:,} payable, {money.show(cents or 0, currency)}"
+    return [
+        (
+            currency,
+            f"{words.count(count, 'statement')}, {payable:,} payable, {money.show(cents or 0, currency)}",
+        )
         for currency, count, payable, cents in rows
     ]
+
+
+def _sums(*, tenant_id: str, period: str) -> str:
+    parts = [text for _currency, text in sums_by_currency(tenant_id=tenant_id, period=period)]
+    started = Operation.objects.filter(tenant_id=tenant_id, period=period, direction="payout").count()
     return "; ".join([*parts, words.count(started, "payout")]) if parts else ""
 
 

@@ -39,7 +39,8 @@ def statements(request: HttpRequest, visit: Visit) -> HttpResponse:
     )
     if request.headers.get("HX-Target") == "list":
         return render(request, "ops_console/statements/_list.html", {"page": page})
-    return shell.page(request, visit, "ops_console/statements/page.html", {"page": page}, key="statements")
+    context = {"page": page, "may_import": visit.may("finance_write")}
+    return shell.page(request, visit, "ops_console/statements/page.html", context, key="statements")
 
 
 @workspace("finance_write", methods=METHODS)

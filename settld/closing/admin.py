@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from settld.closing.models import PartyStatement
+from settld.closing.models import PartyStatement, StatementImport
 from settld.core import money
 from settld.core.admin import ReadOnlyAdmin
 
@@ -29,3 +29,14 @@ class PartyStatementAdmin(ReadOnlyAdmin):
     def amount(self, statement: PartyStatement) -> str:
         """Show what is owed."""
         return money.show(statement.payout_cents, statement.currency)
+
+
+@admin.register(StatementImport)
+class StatementImportAdmin(ReadOnlyAdmin):
+    """Files of statements that were imported."""
+
+    list_display = (
+        "file_name", "tenant_id", "row_count", "new_count", "replaced_count", "imported_by", "imported_at",
+    )  # fmt: skip
+    search_fields = ("=file_hash", "=imported_by", "=tenant_id")
+    ordering = ("-imported_at",)

@@ -1,0 +1,1 @@
+"""The queue of payouts whose outcome nobody knows, and the three acts on each."""
