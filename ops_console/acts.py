@@ -43,7 +43,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Field:
-    """One input, as it is shown and as it was filled in."""
+    """One input, as it is shown and as it was filled in; with `rows` it is a text of several lines."""
 
     name: str
     label: str
@@ -53,6 +53,7 @@ class Field:
     hint: str = ""
     error: str = ""
     options: tuple[Option, ...] = ()
+    rows: int = 0
 
 
 @dataclass(frozen=True)

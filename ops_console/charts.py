@@ -153,3 +153,78 @@ def meter(amounts: Sequence[tuple[int, str]], *, whole: int, summary: str, heigh
         if end > start:
             parts.append(Part(x=start, width=end - start, tone=tone))
     return Meter(parts=parts, summary=summary, height=height)
+
+
+@dataclass(frozen=True)
+class Level:
+    """What a balance was from an instant on."""
+
+    at: dt.datetime
+    amount_cents: int
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One change, to point at."""
+
+    x: float
+    y: float
+    title: str
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text below the drawing."""
+
+    x: float
+    text: str
+    anchor: str
+
+
+@dataclass(frozen=True)
+class StepChart:
+    """A balance over time, level between its changes, with a grid."""
+
+    line: str
+    area: str
+    dots: list[Dot]
+    lines: list[Line]
+    labels: list[Label]
+    summary: str
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    right: int = RIGHT
+    label_x: int = LEFT - 8
+    text_y: int = BOTTOM + 17
+
+
+def step_chart(levels: Sequence[Level], *, now: dt.datetime, currency: str, what: str) -> StepChart:
+    """Lay out a balance from its first change until now; the levels in their order, the last one holds on.
+
+    An instant earlier than the one before it (a clock that stepped back) is drawn at that one's place.
+    """
+    ceiling = round_up(max((level.amount_cents for level in levels), default=0))
+    first = levels[0].at if levels else now
+    last = max([now, *(level.at for level in levels)])
+    whole = max((last - first).total_seconds(), 1.0)
+    dots: list[Dot] = []
+    for level in levels:
+        share = max((level.at - first).total_seconds(), 0.0) / whole
+        x = max(round(LEFT + (RIGHT - LEFT) * share, 1), dots[-1].x if dots else LEFT)
+        y = round(BOTTOM - (BOTTOM - TOP) * level.amount_cents / ceiling, 1)
+        dots.append(Dot(x, y, f"{_minute(level.at)}: {money.show(level.amount_cents, currency)}"))
+    path = f"M{LEFT} {BOTTOM}" + "".join(f"H{dot.x}V{dot.y}" for dot in dots) + f"H{RIGHT}"
+    now_cents = levels[-1].amount_cents if levels else 0
+    return StepChart(
+        line=path,
+        area=f"{path}V{BOTTOM}Z",
+        dots=dots,
+        lines=[_line(ceiling * part // 4, ceiling) for part in (0, 2, 4)],
+        labels=[Label(LEFT, _minute(first), "start"), Label(RIGHT, _minute(last), "end")],
+        summary=f"{what} since {_minute(first)} UTC, now {money.show(now_cents, currency)}",
+    )
+
+
+def _minute(instant: dt.datetime) -> str:
+    return instant.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M")

@@ -1,6 +1,8 @@
 """The frame round every page: where one is, whose data it is, and whether real money moves."""
 
-from dataclasses import dataclass
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -10,6 +12,8 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from moneyrails.models import MoneyRailControls
+from moneyrails.queries import approvals, unknown_outcomes
+from ops_console import words
 from ops_console.access import Visit
 from settld.tenants.models import Tenant
 
@@ -26,6 +30,7 @@ class NavItem:
     icon: str
     href: str
     is_current: bool
+    count: int = 0
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Band:
     title: str
     text: str
     is_stopped: bool
+    stop_note: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,10 +63,31 @@ class Shell:
 WORKSPACES: Final = (
     ("today", "Today", ("ops_read", "finance_read")),
     ("payouts", "Payouts", ("finance_read",)),
+    ("unknown-outcomes", "Unknown outcomes", ("finance_read",)),
     ("statements", "Statements", ("finance_read",)),
+    ("chargebacks", "Chargebacks", ("finance_read",)),
+    ("reconciliation", "Reconciliation", ("finance_read",)),
     ("mismatches", "Mismatches", ("finance_read",)),
+    ("connect", "Connect accounts", ("finance_read",)),
+    ("controls", "Controls", ("finance_read",)),
+    ("approvals", "Approvals", ("finance_read",)),
     ("audit", "Audit", ("ops_read", "audit_read")),
 )
+
+
+def _unknown_outcomes(visit: Visit) -> int:
+    return unknown_outcomes.count(tenant_id=visit.tenant_id, now=visit.now).total
+
+
+def _approvals(visit: Visit) -> int:
+    return approvals.waiting_count(tenant_id=visit.tenant_id, now=visit.now)
+
+
+# What waits for a person, beside the name of its workspace; each is one query over an index.
+COUNTS: Final[dict[str, Callable[[Visit], int]]] = {
+    "approvals": _approvals,
+    "unknown-outcomes": _unknown_outcomes,
+}
 
 
 def page(
@@ -71,17 +98,25 @@ def page(
 
 
 def frame(request: HttpRequest, visit: Visit, *, key: str) -> Shell:
-    """Build the frame; costs one query, for the tenant's controls."""
+    """Build the frame; costs one query for the tenant's controls, and one for each count."""
+    controls = MoneyRailControls.objects.filter(tenant_id=visit.tenant_id).first()
     return Shell(
         tenant_id=visit.tenant_id,
         tenant_name=str(visit.tenant),
         tenants=visit.tenants,
         nav=[
-            NavItem(name, label, name, reverse(f"console:{name}"), is_current=name == key)
+            NavItem(
+                name,
+                label,
+                name,
+                reverse(f"console:{name}"),
+                is_current=name == key,
+                count=COUNTS[name](visit) if name in COUNTS else 0,
+            )
             for name, label, scopes in WORKSPACES
             if visit.may(*scopes)
         ],
-        band=band(MoneyRailControls.objects.filter(tenant_id=visit.tenant_id).first()),
+        band=replace(band(controls), stop_note=stop_note(controls, now=visit.now)),
         person=visit.user.get_full_name() or visit.user.get_username(),
         role=role_of(visit),
         has_admin=visit.user.is_staff,
@@ -114,3 +149,11 @@ def band(controls: MoneyRailControls | None) -> Band:
             is_stopped,
         )
     return Band("live", "Live", f"Real money moves through {names}", is_stopped)
+
+
+def stop_note(controls: MoneyRailControls | None, *, now: dt.datetime) -> str:
+    """Say why payouts are stopped, and that somebody should look when the stop has outlived its end."""
+    if controls is None or not controls.payout_kill_switch:
+        return ""
+    note = f": {words.shortened(controls.kill_switch_reason)}" if controls.kill_switch_reason else ""
+    return f"{note}. It was meant to end; lift or extend it" if controls.is_stop_overdue(now) else note

@@ -67,6 +67,11 @@ def short(text: str, *, keep: int = 12) -> str:
     return text if len(text) <= keep + 1 else text[:keep] + "…"
 
 
+def shortened(text: str, *, most: int = 80) -> str:
+    """Cut a sentence that somebody wrote to what fits on a line."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
 def payout_subject(identifier: str) -> str:
     """Name the party and period that an operation id or payout key speaks of; other ids are cut short."""
     match = PAYOUT_KEY.search(identifier)

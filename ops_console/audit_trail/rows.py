@@ -36,11 +36,13 @@ def newest(*, tenant_id: str, limit: int, wanted: AuditFilter | None = None) -> 
 
 
 def row_of(row: OpsAudit) -> AuditRow:
-    """Shape one row; a payout's row leads to its page."""
+    """Shape one row; a payout's or an approval's row leads to its page."""
     details = row.details if isinstance(row.details, dict) else {}
     href = ""
     if row.target_type == "money_rail_operation" and isinstance(details.get("providerId"), str):
         href = f"/console/payouts/{quote(details['providerId'], safe=':')}/{quote(row.target_id, safe=':')}"
+    if row.target_type == "approval":
+        href = f"/console/approvals/{quote(row.target_id, safe='')}"
     return AuditRow(
         id=row.id,
         seq=row.seq,

@@ -91,7 +91,7 @@ class Api:
 
     def put(self, path: str, body: dict[str, Any]) -> Answer:
         """Set."""
-        return self._call("PUT", path, body, "", {200})
+        return self._call("PUT", path, body, "", {200, 202})
 
     def post(
         self,
@@ -149,6 +149,12 @@ class Simulator:
             "idempotency-key": key,
         }
         answer = self.server.send("POST", path, content=urlencode(form).encode(), headers=headers)
+        return self._accepted(answer, path)
+
+    def read(self, path: str, query: dict[str, str]) -> dict[str, Any]:
+        """Read from Stripe's API as a stranger would."""
+        headers = {"authorization": f"Bearer {STRIPE_KEY}"}
+        answer = self.server.send("GET", f"{path}?{urlencode(query)}", headers=headers)
         return self._accepted(answer, path)
 
     @staticmethod

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ops_console.demo import cast, payouts, stripe_stories
+from ops_console.demo import cast, connect, debts, decisions, payouts, stripe_stories, two_people
 from ops_console.demo.cast import SANDBOX, STRIPE, TROUPES, Troupe
 from ops_console.demo.http import Api, DemoError, Server, Simulator, part
 
@@ -53,7 +53,11 @@ def seed(world: World) -> bool:
     providers = _providers(world)
     for troupe in TROUPES:
         _pay(world, troupe, months, providers)
+    if STRIPE in providers and world.simulator is not None:
+        for troupe in TROUPES:
+            connect.play(world.api(troupe), world.simulator, troupe, say=world.say)
     _reconcile(world, months, providers)
+    two_people.ask(world.api(TROUPES[0]))
     _mark_complete(world, months)
     return True
 
@@ -180,6 +184,8 @@ def _pay(world: World, troupe: Troupe, months: tuple[str, ...], providers: set[s
     if STRIPE in providers and world.simulator is not None:
         stripe_stories.play_all(api, world.simulator, troupe, [p for p in plan if p.provider_id == STRIPE])
         _await_confirmations(world, troupe)
+    if troupe is TROUPES[0]:
+        _owe(world, api, troupe, months, providers)
     world.say(f"{troupe.name}: {len(plan)} payouts played")
 
 
@@ -191,6 +197,15 @@ def _await_confirmations(world: World, troupe: Troupe) -> None:
         time.sleep(0.2)
 
 
+def _owe(world: World, api: Api, troupe: Troupe, months: tuple[str, ...], providers: set[str]) -> None:
+    if SANDBOX in providers:
+        debts.play(api, troupe, months)
+    if STRIPE in providers and world.simulator is not None:
+        path = f"/ops/money-rails/{STRIPE}/operations?state=confirmed&period={months[0]}&limit=1"
+        for operation in api.get(path).body["operations"]:
+            debts.dispute(world.simulator, operation)
+
+
 def _reconcile(world: World, months: tuple[str, ...], providers: set[str]) -> None:
     for troupe in TROUPES:
         for month in months:
@@ -199,6 +214,8 @@ def _reconcile(world: World, months: tuple[str, ...], providers: set[str]) -> No
                 verdict = world.api(troupe).get(path).body
                 count = verdict["summary"]["criticalMismatchCount"]
                 world.say(f"{troupe.tenant_id} {month} {provider}: {verdict['status']}, {count} mismatches")
+                if troupe is TROUPES[0] and month == months[1]:
+                    decisions.decide(world.api(troupe), verdict["triageQueue"])
 
 
 def _mark_complete(world: World, months: tuple[str, ...]) -> None:

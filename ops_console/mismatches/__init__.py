@@ -1,1 +1,1 @@
-"""Mismatches: where provider and books differ, for reading."""
+"""Mismatches: the queue, one case and what people decide about it, in ones, in batches and by file."""

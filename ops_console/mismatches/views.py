@@ -1,136 +1,106 @@
-"""GET /console/mismatches"""
+"""GET /console/mismatches, /console/mismatches/{triageKey}, /console/mismatches.csv and .xlsx"""
 
-import json
-from dataclasses import dataclass
-from typing import Final
-from urllib.parse import quote
+import tempfile
+from typing import IO, Any, Final, cast
 
-from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from ops_console import cursors, shell, words
+from ops_console import shell
 from ops_console.access import Visit, workspace
-from ops_console.errors import Fact, facts_of
-from reconciliation.models import Mismatch
-from reconciliation.queries import mismatches as queries
-from reconciliation.states import Severity
-from settld.core import clock, money
+from ops_console.mismatches import export, filters, listing, panel
+from ops_console.mismatches.members import members
+from ops_console.mismatches.panel import CaseNotFound
+from reconciliation.services import sheets
+from reconciliation.services.acts import ACTS
+from settld.core import clock
 
-STATUSES: Final = {"": True, "open": True, "past": False, "any": None}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One case."""
-
-    id: str
-    title: str
-    code: str
-    severity: str
-    tone: str
-    period: str
-    provider_id: str
-    age: str
-    first_seen_at: str
-    status: str
-    href: str
-    key: str
-    subject: str
-    facts: list[Fact]
-    identifiers: list[Fact]
+KEEP_IN_MEMORY: Final = 4 * 1024 * 1024
+XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @workspace("finance_read")
 def mismatches(request: HttpRequest, visit: Visit) -> HttpResponse:
-    """List the cases, newest first."""
-    chosen = {
-        name: request.GET.get(name, "").replace("\x00", "").strip()[:200]
-        for name in ("status", "severity", "type", "period", "provider")
-    }
-    if chosen["severity"] not in Severity.values:
-        chosen["severity"] = ""
-    if chosen["status"] not in STATUSES:
-        chosen["status"] = ""
-    if not clock.is_period(chosen["period"]):
-        chosen["period"] = ""
-    rows = queries.matching(
-        tenant_id=visit.tenant_id,
-        filters=queries.Filters(
-            period=chosen["period"] or None,
-            provider_id=chosen["provider"] or None,
-            mismatch_type=chosen["type"] or None,
-            severity=chosen["severity"] or None,
-            is_open=STATUSES[chosen["status"]],
+    """List the cases; the address holds every filter, the place and the opened case."""
+    wanted = filters.read(request.GET.dict())
+    opened = request.GET.get("case", "").replace("\x00", "")[:64]
+    team = members(tenant_id=visit.tenant_id)
+    context: dict[str, Any] = {
+        "filters": wanted,
+        "listing": listing.build(
+            visit=visit, filters=wanted, place=request.GET.get("at", "")[:500], opened=opened, team=team
         ),
-    )
-    place = cursors.read(request.GET["at"]) if request.GET.get("at") else None
-    page = cursors.slice_of(rows, by="first_seen_at", place=place)
-    kept = {name: value for name, value in chosen.items() if value}
-    by_severity = queries.open_by_severity(tenant_id=visit.tenant_id)
-    context = {
-        "rows": [row_of(mismatch, visit) for mismatch in page.rows],
-        "chosen": chosen,
-        "is_filtered": bool(kept),
-        "severities": [(value, label) for value, label in Severity.choices],
-        "providers": list(settings.MONEY_RAILS.providers),
-        "totals": [
-            (words.label(severity), f"{by_severity[severity]:,}", words.SEVERITY_TONES[severity], severity)
-            for severity in ("critical", "high", "medium", "low")
-            if by_severity.get(severity)
-        ],
-        "pager": cursors.pager(
-            page, path=reverse("console:mismatches"), parameters=kept, note="Newest first"
-        ),
+        "acts": list(ACTS.values()),
+        "may_write": visit.may("finance_write"),
+        "tenant_id": visit.tenant_id,
+        "has_case_keys": True,
+        "list_href": f"{reverse('console:mismatches')}{wanted.query(at=request.GET.get('at', '')[:500])}",
     }
     if request.headers.get("HX-Target") == "list":
         return render(request, "ops_console/mismatches/_list.html", context)
+    if opened:
+        try:
+            found = panel.load(tenant_id=visit.tenant_id, triage_key=opened)
+            context["panel"] = panel.leading_back(panel.build(found, visit=visit, team=team), wanted)
+        except CaseNotFound:
+            context["is_case_missing"] = True
     return shell.page(request, visit, "ops_console/mismatches/page.html", context, key="mismatches")
 
 
-def row_of(mismatch: Mismatch, visit: Visit) -> Row:
-    """Shape one case; one about a payout leads to its page."""
-    facts = facts_of(mismatch.details)
-    status = "Open" if mismatch.is_open else "Resolved" if mismatch.resolved_at else "No longer found"
-    href = ""
-    if (
-        mismatch.mismatch_key.startswith("mop_")
-        and mismatch.mismatch_type != "missing_operation"
-        and mismatch.provider_id
-    ):
-        provider, operation = quote(mismatch.provider_id, safe=":"), quote(mismatch.mismatch_key, safe=":")
-        href = f"/console/payouts/{provider}/{operation}"
-    return Row(
-        id=str(mismatch.pk),
-        title=words.label(mismatch.mismatch_type),
-        code=mismatch.mismatch_code,
-        severity=words.label(mismatch.severity),
-        tone=words.SEVERITY_TONES[mismatch.severity],
-        period=mismatch.period,
-        provider_id=mismatch.provider_id,
-        age=words.age(mismatch.first_seen_at, now=visit.now),
-        first_seen_at=words.moment(mismatch.first_seen_at),
-        status=status,
-        href=href,
-        key=mismatch.mismatch_key,
-        subject=words.payout_subject(mismatch.mismatch_key),
-        facts=[_readable(fact, mismatch) for fact in facts if not _is_identifier(fact)],
-        identifiers=[_readable(fact, mismatch) for fact in facts if _is_identifier(fact)],
+@workspace("finance_read")
+def mismatch(request: HttpRequest, visit: Visit, triage_key: str) -> HttpResponse:
+    """Show one case: the panel where htmx asks for it, else a page of its own."""
+    found = panel.load(tenant_id=visit.tenant_id, triage_key=triage_key)
+    team = members(tenant_id=visit.tenant_id)
+    wanted = filters.read_query(request.GET.get("back", ""))
+    shown = panel.leading_back(panel.build(found, visit=visit, team=team), wanted)
+    if request.headers.get("HX-Target") == "case":
+        return render(request, "ops_console/mismatches/_panel.html", {"panel": shown})
+    return shell.page(request, visit, "ops_console/mismatches/case.html", {"panel": shown}, key="mismatches")
+
+
+# --- Files ----------------------------------------------------------------------------------------
+@workspace("finance_read")
+def mismatches_csv(request: HttpRequest, visit: Visit) -> HttpResponse:
+    """Download the filtered queue as CSV, written while it is read."""
+    response = StreamingHttpResponse(
+        sheets.csv_lines(list(export.COLUMNS), _batches(request, visit)),
+        content_type="text/csv; charset=utf-8",
+    )
+    response["content-disposition"] = f'attachment; filename="{_file_name(visit)}.csv"'
+    response["x-settld-rows-limit"] = str(export.MOST_ROWS)
+    return cast(HttpResponse, response)
+
+
+@workspace("finance_read")
+def mismatches_xlsx(request: HttpRequest, visit: Visit) -> HttpResponse:
+    """Download the filtered queue as a workbook; it is packed on disk when it grows large."""
+    target: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=KEEP_IN_MEMORY)  # noqa: SIM115  (closed by the answer)
+    sheets.write_workbook(
+        target,
+        title="Mismatches",
+        columns=list(export.COLUMNS),
+        widths=list(export.COLUMNS.values()),
+        batches=_batches(request, visit),
+    )
+    target.seek(0)
+    response = FileResponse(
+        target, as_attachment=True, filename=f"{_file_name(visit)}.xlsx", content_type=XLSX
+    )
+    response["x-settld-rows-limit"] = str(export.MOST_ROWS)
+    return cast(HttpResponse, response)
+
+
+def _batches(request: HttpRequest, visit: Visit) -> Any:
+    wanted = filters.read(request.GET.dict())
+    return export.batches(
+        tenant_id=visit.tenant_id,
+        wanted=wanted.wanted(principal_id=visit.principal.principal_id, now=visit.now),
+        is_by_age=wanted.is_by_age,
     )
 
 
-def _is_identifier(fact: Fact) -> bool:
-    """Tell a long name for machines from what a person compares."""
-    return fact.label.endswith(("Key", "Id", "Hash")) and len(fact.value) > 30
-
-
-def _readable(fact: Fact, mismatch: Mismatch) -> Fact:
-    """Write amounts as money, in the currency of the case when it names one."""
-    value = mismatch.details.get(fact.label)
-    if fact.label.endswith("Cents") and isinstance(value, int):
-        currency = mismatch.details.get("currency") or "USD"
-        return Fact(words.label(fact.label[:-5]), money.show(value, str(currency)))
-    return Fact(
-        words.label(fact.label), fact.value if isinstance(value, str) else json.dumps(value), is_code=True
-    )
+def _file_name(visit: Visit) -> str:
+    stamp = (clock.iso(visit.now) or "")[:19].replace(":", "").replace("-", "")
+    return f"mismatches-{stamp}Z"

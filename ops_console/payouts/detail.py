@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.conf import settings
+from django.urls import reverse
 
 from moneyrails.models import DispatchAttempt, MoneyRailControls, Operation
+from moneyrails.queries import connect
+from moneyrails.services import chargebacks
 from moneyrails.services import gates as gate_rules
 from ops_console import words
+from ops_console.chargebacks.listing import href_of as account_href
 from ops_console.errors import Fact, plain
 from ops_console.payouts import timeline
 from ops_console.payouts.listing import href_of
@@ -79,6 +83,7 @@ class Payout:
     can_cancel: bool
     no_action_note: str
     version: str
+    unknown_href: str = ""
 
 
 def load(*, tenant_id: str, provider_id: str, operation_id: str) -> Operation:
@@ -132,6 +137,7 @@ def build(operation: Operation, *, may_write: bool, now: dt.datetime) -> Payout:
         can_cancel=can_cancel,
         no_action_note=_no_action(operation, status, may_write=may_write),
         version=version_of(operation, status),
+        unknown_href=reverse("console:unknown-outcome", args=[attempt.pk]) if attempt and is_open else "",
     )
 
 
@@ -170,6 +176,9 @@ def _facts(operation: Operation) -> list[Fact]:
         gross = metadata.get("payoutAmountGrossCents")
         if isinstance(gross, int):
             rows.append(Fact("Gross amount", money.show(gross, operation.currency)))
+    if operation.recovery_applied_cents or operation.state == "reversed":
+        account = account_href(chargebacks.account_of(operation))
+        rows.append(Fact("Debt ledger", f"What {operation.party_id} owes", href=account))
     if operation.provider_ref:
         rows.append(Fact("Provider reference", operation.provider_ref, is_code=True))
     if operation.reason_code:
@@ -199,7 +208,9 @@ def _gates(operation: Operation, *, now: dt.datetime) -> list[GateRow]:
     for verdict in operation.gate_verdicts or []:
         current = today.get(verdict.get("gate"))
         if current is not None and current["verdict"] == "refused":
-            rows.append(_gate(current, "stop", "refuses now", f"Refuses a submit now: {current.get('code')}"))
+            text = f"Refuses a submit now: {current.get('code')}"
+            why = (current.get("details") or {}).get("reason")
+            rows.append(_gate(current, "stop", "refuses now", f"{text}, {why}" if why else text))
         else:
             rows.append(_gate(verdict, "pass", "passed", _gate_text(verdict)))
     return rows
@@ -213,7 +224,16 @@ def _asked_now(operation: Operation, *, now: dt.datetime) -> list[dict[str, Any]
     case = gate_rules.Case(
         provider=provider, controls=controls or MoneyRailControls(tenant_id=operation.tenant_id), now=now
     )
-    return gate_rules.ask(case, gate_rules.STOPS)
+    verdicts = gate_rules.ask(case, gate_rules.STOPS)
+    if case.needs_account and not connect.is_payable(
+        tenant_id=operation.tenant_id,
+        counterparty_ref=operation.counterparty_ref,
+        party_id=operation.party_id,
+        now=now,
+    ):
+        code = gate_rules.ConnectAccountRequired.code
+        verdicts.append({"gate": 15, "name": "connect_account", "verdict": "refused", "code": code})
+    return verdicts
 
 
 def _gate(verdict: dict[str, Any], mark: str, word: str, text: str) -> GateRow:

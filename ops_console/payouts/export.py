@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from moneyrails.models import Operation
-from ops_console import cursors
+from ops_console import cursors, sheets
 from ops_console.payouts.filters import Filters, payouts
 from settld.core import clock, tenancy
 
@@ -41,34 +41,22 @@ COLUMNS: Final[dict[str, Callable[[Operation], Any]]] = {
 }
 
 
-class _Echo:
-    """Hands each written line back instead of keeping it."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
 def lines(*, tenant_id: str, filters: Filters) -> Iterator[str]:
     """Write the newest rows as CSV, batch by batch; memory does not grow with the file.
 
     The tenant's scope is entered for each batch, never across a yield, because whoever consumes the
     lines does so outside of the request.
     """
-    writer = csv.writer(_Echo())
+    writer = csv.writer(sheets.Echo())
     yield writer.writerow(COLUMNS)
     place: cursors.Cursor | None = None
     for _ in range(MOST_ROWS // BATCH):
         with tenancy.tenant_scope(tenant_id):
             rows = payouts(tenant_id=tenant_id, filters=filters)
             page = cursors.slice_of(rows, by="initiated_at", place=place, size=BATCH)
-        yield "".join(writer.writerow([_cell(read(row)) for read in COLUMNS.values()]) for row in page.rows)
+        yield "".join(
+            writer.writerow([sheets.cell(read(row)) for read in COLUMNS.values()]) for row in page.rows
+        )
         place = page.next
         if place is None:
             return
-
-
-def _cell(value: Any) -> Any:
-    """Keep a spreadsheet from running a text that begins like a formula."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return "" if value is None else value

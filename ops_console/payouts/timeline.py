@@ -219,13 +219,17 @@ def _movement(movement: Movement) -> Step:
 
 
 def _entry(entry: ChargebackEntry) -> Step:
+    facts = [Fact("Party owes then", money.show(entry.outstanding_after_cents, entry.currency))]
+    if entry.reason_code:
+        facts.append(Fact("Reason", entry.reason_code, is_code=True))
     return Step(
         when=entry.recorded_at,
         rank=5,
         kind="Party balance",
         title=f"{words.label(entry.kind)}: {money.show(entry.amount_cents, entry.currency)}",
         tone="warn",
-        facts=[Fact("Reason", entry.reason_code, is_code=True)] if entry.reason_code else [],
+        note=entry.note,
+        facts=facts,
     )
 
 

@@ -41,7 +41,8 @@ def payout(request: HttpRequest, visit: Visit, provider_id: str, operation_id: s
     """Show one payout with its whole story."""
     operation = detail.load(tenant_id=visit.tenant_id, provider_id=provider_id, operation_id=operation_id)
     shown = detail.build(operation, may_write=visit.may("finance_write"), now=visit.now)
-    return shell.page(request, visit, "ops_console/payouts/detail.html", {"payout": shown}, key="payouts")
+    context = {"payout": shown, "may_take_evidence": visit.may("audit_read")}
+    return shell.page(request, visit, "ops_console/payouts/detail.html", context, key="payouts")
 
 
 @workspace("finance_read")

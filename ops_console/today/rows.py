@@ -64,6 +64,7 @@ class Today:
 
     day: str
     counters: list[Counter]
+    overdue_stop: str = ""
     shows_money: bool = False
     chart: charts.DayChart | None = None
     states: States | None = None
@@ -111,7 +112,7 @@ def payout_counters(totals: Totals, doubtful: dict[str, int], *, now: dt.datetim
             note=f"{in_doubt:,} in doubt, {indeterminate:,} indeterminate"
             if in_doubt + indeterminate
             else "Every answer is in",
-            href=payouts_href(dispatch="unknown"),
+            href=reverse("console:unknown-outcomes"),
             tone="bad" if indeterminate else "warn" if in_doubt else "",
         ),
         Counter(
@@ -237,6 +238,15 @@ def exposure(
             )
         )
     return usages
+
+
+def overdue_stop(controls: MoneyRailControls | None, *, now: dt.datetime) -> str:
+    """Ask about a stop that has outlived the instant it was meant to end at; blank when there is none."""
+    if controls is None or controls.kill_switch_expires_at is None or not controls.is_stop_overdue(now):
+        return ""
+    ago = words.age(controls.kill_switch_expires_at, now=now)
+    why = f" ({words.shortened(controls.kill_switch_reason)})" if controls.kill_switch_reason else ""
+    return f"The stop of payouts{why} was meant to end {ago} ago and still holds: lift it or extend it."
 
 
 def exposure_note(controls: MoneyRailControls | None) -> str:

@@ -48,6 +48,7 @@ def build(visit: Visit) -> rows.Today:
             rows.month_counter(queries.months(tenant_id=tenant_id)),
             inbox,
         ],
+        overdue_stop=rows.overdue_stop(controls, now=now),
         shows_money=True,
         chart=rows.chart(cells, now=now),
         states=rows.states(cells, now=now),

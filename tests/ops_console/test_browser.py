@@ -107,9 +107,13 @@ def test_every_page_is_clean_in_both_colours_and_on_a_small_screen(world, page):
     from tests.ops_console.world import page_of
 
     operation = world.payout("a_party_with_quite_a_long_identifier_0001", state="confirmed")
+    taken = world.payout("another_party_with_quite_a_long_identifier", period="2025-12", state="reversed")
+    account = f"/console/chargebacks/of/sandbox/USD/{taken['metadata']['partyId']}"
+    adjust = f"/console/chargebacks/adjust/stub_default/{taken['operationId']}"
     page.login("ada")
     pages = ("/console", "/console/payouts", "/console/statements", "/console/mismatches", "/console/audit")
-    for path in (*pages, page_of(operation), f"{page_of(operation)}/cancel"):
+    more = ("/console/chargebacks", account, adjust)
+    for path in (*pages, *more, page_of(operation), f"{page_of(operation)}/cancel"):
         for scheme in ("light", "dark"):
             for width in (1360, 390):
                 page.emulate(scheme=scheme, width=width)
@@ -118,6 +122,32 @@ def test_every_page_is_clean_in_both_colours_and_on_a_small_screen(world, page):
                 wide = page.driver.execute_script("return document.documentElement.scrollWidth > innerWidth")
                 assert not wide, (path, width)
     assert page.complaints() == []
+
+
+def test_a_debt_is_found_by_keys_and_adjusted_in_the_form(world, page):
+    for party, cents in (("p1", 4_000), ("p2", 9_000)):
+        world.payout(party, cents=cents, period="2025-12", state="reversed")
+    page.login("ada", path="/console/chargebacks")
+    page.press("j")
+    assert page.one("tr.is-current th").text == "p2"
+    page.press("\ue007")
+    page.until(lambda: page.path == "/console/chargebacks/of/sandbox/USD/p2")
+    page.one("a.button--small[href*='/adjust/']").click()
+    page.shows("Take an amount off this debt?")
+    amount = page.one("[name=amount]")
+    amount.clear()
+    amount.send_keys("90.01")
+    page.one("[name=reason_code] option[value=paid_otherwise]").click()
+    page.one("#act button[type=submit]").click()
+    page.shows("Only 90.00 is still open.")
+    amount = page.one("[name=amount]")
+    amount.clear()
+    amount.send_keys("30")
+    page.one("#act button[type=submit]").click()
+    page.shows("30.00 USD taken off. p2 owes 60.00 USD from here on.")
+    page.until(lambda: page.path == "/console/chargebacks/of/sandbox/USD/p2")
+    assert "Taken off by decision" in page.text
+    assert [complaint for complaint in page.complaints() if "422" not in complaint] == []
 
 
 def test_the_colours_change_at_once_and_stay(world, page):

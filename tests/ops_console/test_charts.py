@@ -46,3 +46,21 @@ def test_the_parts_of_a_meter_never_overlap_nor_leave_it(amounts, whole):
 )
 def test_axis_amounts_are_brief(cents, text):
     assert charts.brief(cents) == text
+
+
+@given(st.lists(st.tuples(st.integers(-10, 10**6), st.integers(0, 2**53 - 1)), max_size=20))
+def test_a_balance_over_time_lies_inside_the_drawing_and_never_runs_back(changes):
+    now = dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC)
+    levels = [charts.Level(now - dt.timedelta(seconds=ago), cents) for ago, cents in changes]
+
+    chart = charts.step_chart(levels, now=now, currency="USD", what="Owed")
+
+    assert len(chart.dots) == len(changes)
+    places = [dot.x for dot in chart.dots]
+    assert places == sorted(places)
+    for dot, (_, cents) in zip(chart.dots, changes, strict=True):
+        assert charts.LEFT <= dot.x <= charts.RIGHT
+        assert charts.TOP - 0.1 <= dot.y <= charts.BOTTOM
+        assert dot.y == charts.BOTTOM or cents
+    assert chart.line.startswith(f"M{charts.LEFT} ")
+    assert chart.line.endswith(f"H{charts.RIGHT}")

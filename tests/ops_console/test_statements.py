@@ -110,7 +110,7 @@ def test_queries_do_not_grow_with_the_statements(world, approver):
     for index in range(1, 8):
         world.payout(f"p{index}")
 
-    assert queries_of(approver, "/console/statements") == few <= 13
+    assert queries_of(approver, "/console/statements") == few <= 15
 
 
 # --- The month ------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Approvals: changes that wait for a second person."""

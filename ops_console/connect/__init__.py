@@ -1,0 +1,1 @@
+"""The workspace of Stripe Connect accounts."""

@@ -1,0 +1,1 @@
+"""The workspace "Reconciliation": what ties out, report by report, and the scheduler that looks."""
