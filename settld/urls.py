@@ -17,6 +17,7 @@ ROOMS = (
     "moneyrails.api.urls",
     "billing.plans.api.urls",
     "reconciliation.api.urls",
+    "ops_console.evidence.urls",
     "ops_console.urls",
 )
 

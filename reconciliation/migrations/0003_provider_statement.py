@@ -305,4 +305,10 @@ class Migration(migrations.Migration):
         Fence("MismatchAlert", append_only=True),
         Fence("ProviderPeriod", keeps_rows=True),
         Fence("ProviderTransfer", keeps_rows=True),
+        # Reports from before say their number of rows in their summary.
+        migrations.RunSQL(
+            "UPDATE reconcile_report SET mismatch_count ="
+            " COALESCE((summary ->> 'criticalMismatchCount')::integer, 0)",
+            migrations.RunSQL.noop,
+        ),
     ]

@@ -9,6 +9,7 @@ from django.db.models import Count, Q, QuerySet
 
 from reconciliation.models import Mismatch, ReconcileReport
 from reconciliation.models.mismatch import OPEN
+from reconciliation.states import SEVERITY_RANKS
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,10 @@ def page(*, tenant_id: str, filters: Filters, after: Cursor | None = None, limit
 
 
 def open_by_severity(*, tenant_id: str) -> dict[str, int]:
-    """Count the open cases by severity; a severity without cases is absent."""
+    """Count the open cases by severity, a person's before the run's; one without cases is absent."""
     rows = matching(tenant_id=tenant_id, filters=Filters())
-    counted = rows.values_list("severity").annotate(count=Count("id")).order_by()
-    return dict(counted)
+    counted = dict(rows.values_list("severity_rank").annotate(count=Count("id")).order_by())
+    return {name: counted[rank] for name, rank in SEVERITY_RANKS.items() if rank in counted}
 
 
 def open_count(*, tenant_id: str) -> int:

@@ -5,13 +5,13 @@ Source: spec/money-rails.md 6 and 2.7.
 
 import datetime as dt
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django.conf import settings
 
-from reconciliation.services import items, statement_lines, statement_pull, turns
-from reconciliation.services.items import Item
+from reconciliation.services import items, run_results, statement_lines, statement_pull, turns
+from reconciliation.services.run_results import Covered
 from settld.api.requests import DEFAULT_TENANT
 from settld.audit import services as audit
 from settld.core import clock, tenancy, transactions
@@ -24,7 +24,6 @@ from settld.maintenance.status import RAILS as KIND
 LOCK_KEY: Final = "settld:maintenance:money_rail_reconcile:v1"
 ACTION: Final = "MAINTENANCE_MONEY_RAIL_RECONCILE_RUN"
 RUNNER: Final = Actor.system("maintenance_runner")
-ITEMS_FAILED: Final = "MONEY_RAIL_RECONCILE_ITEMS_FAILED"
 BUDGET: Final = dt.timedelta(minutes=15)
 
 
@@ -64,27 +63,6 @@ class Order:
             "maxPeriodsPerTenant": self.max_periods_per_tenant,
             "maxProvidersPerTenant": self.max_providers_per_tenant,
         }
-
-
-@dataclass
-class Covered:
-    """What a run did for one tenant."""
-
-    tenant_id: str
-    started_at: dt.datetime
-    runtime_ms: int = 0
-    items: list[Item] = field(default_factory=list)
-    provider_items: list[Item] = field(default_factory=list)
-
-    @property
-    def is_ok(self) -> bool:
-        """Tell whether every item came to an end."""
-        return all(item.status != "error" for item in [*self.items, *self.provider_items])
-
-    @property
-    def mismatch_count(self) -> int:
-        """Count the differing rows of all its reports."""
-        return sum(item.mismatch_count for item in [*self.items, *self.provider_items])
 
 
 class NotDue(Exception):
@@ -160,7 +138,14 @@ def _cover_all(order: Order, plan: Plan, *, actor: Actor) -> dict[str, Any]:
         covered.append(done)
     plan.figures["mismatchCount"] = sum(done.mismatch_count for done in covered)
     runtime_ms = round((time.monotonic() - started) * 1000)
-    return _result(order, covered, pulled, started_at=started_at, runtime_ms=runtime_ms)
+    return run_results.result(
+        tenant_id=order.tenant_id,
+        inputs=order.inputs,
+        covered=covered,
+        pulled=pulled,
+        started_at=started_at,
+        runtime_ms=runtime_ms,
+    )
 
 
 def _pull(order: Order, *, now: dt.datetime) -> dict[str, Any] | None:
@@ -230,58 +215,21 @@ def _statement_subjects(
     return sorted(subjects, key=lambda subject: (subject[0], subject[1]), reverse=True)
 
 
-# --- What is told ---------------------------------------------------------------------------------
-def summarise(covered: list[Covered]) -> dict[str, int]:
-    """Count what a run did, by the spec's names; the provider side is counted beside it."""
-    every = [item for done in covered for item in done.items]
-    reports = [item for item in every if item.status in ("pass", "fail")]
-    failed = [item for item in every if item.status == "error"]
-    return {
-        "tenantCount": len(covered),
-        "attempted": len(reports) + len(failed),
-        "reconciled": len(reports),
-        "passCount": sum(item.status == "pass" for item in reports),
-        "failCount": sum(item.status == "fail" for item in reports),
-        "skippedNoInputs": sum(item.status == "skipped" for item in every),
-        "errored": len(failed),
-        "artifactsPersisted": sum(item.has_artifact for item in reports),
-        "deliveriesCreated": sum(item.deliveries for item in reports),
-    }
-
-
-def _result(
-    order: Order,
-    covered: list[Covered],
-    pulled: dict[str, Any] | None,
-    *,
-    started_at: dt.datetime,
-    runtime_ms: int,
-) -> dict[str, Any]:
-    is_ok = all(done.is_ok for done in covered)
-    provider_items = [item.row for done in covered for item in done.provider_items]
-    result = {
-        "ok": is_ok,
-        "scope": (RunScope.TENANT if order.tenant_id else RunScope.GLOBAL).value,
-        "tenantId": order.tenant_id,
-        **order.inputs,
-        "startedAt": clock.iso(started_at),
-        "completedAt": clock.iso(started_at + dt.timedelta(milliseconds=runtime_ms)),
-        "runtimeMs": runtime_ms,
-        "summary": summarise(covered),
-        "results": [item.row for done in covered for item in done.items],
-    }
-    if pulled is not None or provider_items:
-        result["providerSide"] = {"statement": pulled, "results": provider_items}
-    return result if is_ok else result | {"code": ITEMS_FAILED}
-
-
+# --- What is left behind ----------------------------------------------------------------------------
 def _note(done: Covered, order: Order, pulled: dict[str, Any] | None) -> None:
     """Leave the state and history row of one tenant of a run over all, reduced to what concerns it."""
     interval = settings.MONEY_RAIL_RECONCILE["interval_seconds"]
     finished_at = done.started_at + dt.timedelta(milliseconds=done.runtime_ms)
-    result = _result(order, [done], pulled, started_at=done.started_at, runtime_ms=done.runtime_ms)
+    result = run_results.result(
+        tenant_id=None,
+        inputs=order.inputs,
+        covered=[done],
+        pulled=pulled,
+        started_at=done.started_at,
+        runtime_ms=done.runtime_ms,
+    )
     outcome = RunOutcome.OK if done.is_ok else RunOutcome.ERROR
-    code = None if done.is_ok else ITEMS_FAILED
+    code = None if done.is_ok else run_results.ITEMS_FAILED
     with transactions.atomic():
         note_state(
             tenant_id=done.tenant_id,
@@ -313,7 +261,7 @@ def _skip(order: Order, reason: dict[str, Any], *, actor: Actor, path: str | Non
     """Answer without running; a call of the API is audited all the same."""
     scope = RunScope.TENANT if order.tenant_id else RunScope.GLOBAL
     tenant_id = order.tenant_id or DEFAULT_TENANT
-    summary = summarise([])
+    summary = run_results.summarise([])
     if path is not None:
         with tenancy.tenant_scope(tenant_id), transactions.atomic():
             audit.append_now(

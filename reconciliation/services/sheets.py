@@ -188,6 +188,15 @@ def csv_lines(columns: Sequence[str], batches: Iterable[Iterable[Sequence[str]]]
         yield "".join(writer.writerow([guarded(value) for value in row]) for row in batch)
 
 
+def _text_cell(sheet: Any, value: str) -> Any:
+    """Keep a text a text: the library takes one that begins so for a formula or an error."""
+    if not value.startswith(("=", "#")):
+        return value
+    cell = WriteOnlyCell(sheet, value=value)
+    cell.data_type = "s"
+    return cell
+
+
 def write_workbook(
     target: IO[bytes],
     *,
@@ -210,10 +219,6 @@ def write_workbook(
     sheet.append(header)
     for batch in batches:
         for row in batch:
-            cells = []
-            for value in row:
-                cell = WriteOnlyCell(sheet, value=for_workbook(value))
-                cell.data_type = "s"
-                cells.append(cell)
+            cells = [_text_cell(sheet, for_workbook(value)) for value in row]
             sheet.append(cells)
     book.save(target)

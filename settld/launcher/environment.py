@@ -30,6 +30,7 @@ def demo_environment(
         ),
         "PROXY_MONEY_RAIL_PROVIDER_ID": "stub_default",
         "PROXY_BILLING_STRIPE_API_BASE_URL": simulator_url,
+        "PROXY_PROVIDER_STATEMENT_LAG_SECONDS": "60",  # a first look shows what the provider alone has
         "PROXY_BILLING_STRIPE_SECRET_KEY": secrets.stripe_key,
         "PROXY_BILLING_STRIPE_WEBHOOK_SECRET": secrets.webhook_secret,
     }

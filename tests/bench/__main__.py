@@ -1,4 +1,4 @@
-"""Run the bench: `python -m tests.bench [--quick] [--million] [--json PATH]`.
+"""Run the bench: `python -m tests.bench [--quick] [--million] [--reconcile] [--queue] [--json PATH]`.
 
 Starts its own PostgreSQL (fsync and synchronous_commit on), Redis, product and floor servers in a
 scratch folder and removes them again. Ends with 1 when an answer was wrong; a missed aim is printed.
@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from settld.launcher.commands import cores
-from tests.bench import counting, measuring, report, scenarios, seeding, world
+from tests.bench import counting, measuring, queue, reconcile, report, scenarios, seeding, world
 from tests.bench.measuring import Bench, Results
 from tests.bench.scenarios import HOT, SPREAD
 
@@ -24,6 +24,10 @@ READS = 2000
 
 def main() -> int:
     options = _options()
+    if options.reconcile:
+        return reconcile.main(million=options.million, report_path=options.json)
+    if options.queue:
+        return queue.main(million=options.million, report_path=options.json)
     started = time.monotonic()
     workers = min(4, cores())
     with world.running(workers=workers) as here, here.logged():
@@ -69,6 +73,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a look in under a minute: one short round")
     parser.add_argument("--million", action="store_true", help="fill up to a million operations")
+    parser.add_argument("--reconcile", action="store_true", help="measure the reconciliation instead")
+    parser.add_argument("--queue", action="store_true", help="measure the mismatch queue instead")
     parser.add_argument("--operations", type=int, default=100_000, help="operations to fill up with; 0: none")
     parser.add_argument("--json", type=Path, help="write the results here")
     options = parser.parse_args()

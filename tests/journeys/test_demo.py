@@ -25,13 +25,14 @@ def test_the_demo_shows_every_state_and_a_second_run_changes_nothing(running, ca
     assert {attempt["status"] for attempt in _dispatches(atlas)} >= {"in_doubt", "indeterminate", "rejected"}
     settled = eventually(lambda: _total(birch, "submitted", "stripe_sim"), lambda total: total == 0)
     assert settled == 0
-    types = eventually(_open_mismatch_types, lambda types: len(types) >= 5)
+    types = eventually(_open_mismatch_types, lambda types: len(types) >= 6)
     assert types == {
         "missing_operation",
         "terminal_failure",
         "unmatched_provider_transfer",
         "provider_transfer_mismatch",
         "partial_provider_reversal",
+        "provider_dispute",
     }
     demo = json.loads((running.home.root / "demo.json").read_text())
     assert [login["role"] for login in demo["logins"]] == ["owner", "finance", "viewer", "owner"]
