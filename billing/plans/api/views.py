@@ -42,7 +42,8 @@ class TenantPlan(OpsView):
         answers={200: schemas.ANSWER, 202: approval_wire.PENDING},
         description="Set the tenant's plan, and its money-rail controls when they are sent. Where the tenant"
         " has four eyes and the body would loosen a control, nothing of the body is done, except that a stop"
-        " in it stops at once: the answer is 202 with the approval that waits for a second person. A body that only tightens applies at once.",
+        " in it stops at once: the answer is 202 with the approval that waits for a second person. A body"
+        " that only tightens applies at once.",
         idempotent=True,
     )
     @idempotent

@@ -42,8 +42,8 @@ def replace(*, tenant_id: str, change: PlanChange, actor: Actor, now: dt.datetim
 
     The plan's row is locked first, then the controls', which waits for payouts being decided under them.
     Where the controls would be loosened and the tenant has four eyes, nothing of the body is done, except
-    that a stop in it stops at once; the body is kept for a second person. Raises Invalid for controls that cannot be, and ControlsChanged when they are
-    no longer what the caller saw.
+    that a stop in it stops at once; the body is kept for a second person. Raises Invalid for controls that
+    cannot be, and ControlsChanged when they are no longer what the caller saw.
     """
     with transactions.joined():
         config = lock(tenant_id=tenant_id, now=now)
