@@ -15,6 +15,7 @@ from moneyrails.models import MoneyRailControls
 from moneyrails.queries import approvals, unknown_outcomes
 from ops_console import words
 from ops_console.access import Visit
+from reconciliation.queries import mismatches
 from settld.tenants.models import Tenant
 
 THEME_COOKIE: Final = "settld_theme"
@@ -30,7 +31,16 @@ class NavItem:
     icon: str
     href: str
     is_current: bool
-    count: int = 0
+    count: str = ""
+
+
+@dataclass(frozen=True)
+class NavGroup:
+    """Workspaces that serve one purpose; the first group needs no heading."""
+
+    key: str
+    label: str
+    items: list[NavItem]
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,7 @@ class Shell:
     tenant_id: str
     tenant_name: str
     tenants: list[Tenant]
-    nav: list[NavItem]
+    nav: list[NavGroup]
     band: Band
     person: str
     role: str
@@ -60,19 +70,39 @@ class Shell:
     logout_url: str
 
 
+# In the order in which money goes: what is owed, paid, compared, and ruled over.
 WORKSPACES: Final = (
-    ("today", "Today", ("ops_read", "finance_read")),
-    ("payouts", "Payouts", ("finance_read",)),
-    ("unknown-outcomes", "Unknown outcomes", ("finance_read",)),
-    ("statements", "Statements", ("finance_read",)),
-    ("chargebacks", "Chargebacks", ("finance_read",)),
-    ("reconciliation", "Reconciliation", ("finance_read",)),
-    ("mismatches", "Mismatches", ("finance_read",)),
-    ("connect", "Connect accounts", ("finance_read",)),
-    ("controls", "Controls", ("finance_read",)),
-    ("approvals", "Approvals", ("finance_read",)),
-    ("audit", "Audit", ("ops_read", "audit_read")),
+    ("start", "", (("today", "Today", ("ops_read", "finance_read")),)),
+    (
+        "pay",
+        "Pay",
+        (
+            ("statements", "Statements", ("finance_read",)),
+            ("payouts", "Payouts", ("finance_read",)),
+            ("unknown-outcomes", "Unknown outcomes", ("finance_read",)),
+            ("connect", "Connect accounts", ("finance_read",)),
+        ),
+    ),
+    (
+        "compare",
+        "Compare",
+        (
+            ("reconciliation", "Reconciliation", ("finance_read",)),
+            ("mismatches", "Mismatches", ("finance_read",)),
+            ("chargebacks", "Chargebacks", ("finance_read",)),
+        ),
+    ),
+    (
+        "oversee",
+        "Oversee",
+        (
+            ("controls", "Controls", ("finance_read",)),
+            ("approvals", "Approvals", ("finance_read",)),
+            ("audit", "Audit", ("ops_read", "audit_read")),
+        ),
+    ),
 )
+MOST_COUNTED: Final = 99
 
 
 def _unknown_outcomes(visit: Visit) -> int:
@@ -83,9 +113,14 @@ def _approvals(visit: Visit) -> int:
     return approvals.waiting_count(tenant_id=visit.tenant_id, now=visit.now)
 
 
+def _mismatches(visit: Visit) -> int:
+    return mismatches.open_up_to(MOST_COUNTED + 1, tenant_id=visit.tenant_id)
+
+
 # What waits for a person, beside the name of its workspace; each is one query over an index.
 COUNTS: Final[dict[str, Callable[[Visit], int]]] = {
     "approvals": _approvals,
+    "mismatches": _mismatches,
     "unknown-outcomes": _unknown_outcomes,
 }
 
@@ -104,18 +139,7 @@ def frame(request: HttpRequest, visit: Visit, *, key: str) -> Shell:
         tenant_id=visit.tenant_id,
         tenant_name=str(visit.tenant),
         tenants=visit.tenants,
-        nav=[
-            NavItem(
-                name,
-                label,
-                name,
-                reverse(f"console:{name}"),
-                is_current=name == key,
-                count=COUNTS[name](visit) if name in COUNTS else 0,
-            )
-            for name, label, scopes in WORKSPACES
-            if visit.may(*scopes)
-        ],
+        nav=navigation(visit, key=key),
         band=replace(band(controls), stop_note=stop_note(controls, now=visit.now)),
         person=visit.user.get_full_name() or visit.user.get_username(),
         role=role_of(visit),
@@ -123,6 +147,29 @@ def frame(request: HttpRequest, visit: Visit, *, key: str) -> Shell:
         other_theme="light" if request.COOKIES.get(THEME_COOKIE) == "dark" else "dark",
         logout_url="/logout",
     )
+
+
+def navigation(visit: Visit, *, key: str) -> list[NavGroup]:
+    """Group the workspaces that are open to the person; a group without any is left out."""
+    groups = [
+        NavGroup(
+            name,
+            label,
+            [
+                NavItem(item, title, item, reverse(f"console:{item}"), item == key, _count(item, visit))
+                for item, title, scopes in items
+                if visit.may(*scopes)
+            ],
+        )
+        for name, label, items in WORKSPACES
+    ]
+    return [group for group in groups if group.items]
+
+
+def _count(name: str, visit: Visit) -> str:
+    """Write what waits in a workspace; nothing when nothing does, and no more than two digits."""
+    waiting = COUNTS[name](visit) if name in COUNTS else 0
+    return f"{MOST_COUNTED}+" if waiting > MOST_COUNTED else str(waiting or "")
 
 
 def role_of(visit: Visit) -> str:

@@ -2,9 +2,9 @@
 
 import json
 from dataclasses import dataclass
-from urllib.parse import quote
 
-from ops_console import words
+from ops_console import people, words
+from ops_console.audit_trail import links
 from settld.audit import queries
 from settld.audit.models import OpsAudit
 from settld.audit.queries import AuditFilter
@@ -22,7 +22,8 @@ class AuditRow:
     target: str
     target_type: str
     href: str
-    principal: str
+    principal_id: str
+    by: str
     request_id: str
     row_hash: str
     document: str
@@ -30,19 +31,14 @@ class AuditRow:
 
 def newest(*, tenant_id: str, limit: int, wanted: AuditFilter | None = None) -> list[AuditRow]:
     """Read the newest rows of a tenant's chain."""
-    return [
-        row_of(row) for row in queries.newest(tenant_id=tenant_id, wanted=wanted or AuditFilter())[:limit]
-    ]
+    rows = list(queries.newest(tenant_id=tenant_id, wanted=wanted or AuditFilter())[:limit])
+    names = people.names(row.actor_principal_id for row in rows)
+    return [row_of(row, by=names[row.actor_principal_id]) for row in rows]
 
 
-def row_of(row: OpsAudit) -> AuditRow:
-    """Shape one row; a payout's or an approval's row leads to its page."""
+def row_of(row: OpsAudit, *, by: str) -> AuditRow:
+    """Shape one row; it leads to the page of what it is about."""
     details = row.details if isinstance(row.details, dict) else {}
-    href = ""
-    if row.target_type == "money_rail_operation" and isinstance(details.get("providerId"), str):
-        href = f"/console/payouts/{quote(details['providerId'], safe=':')}/{quote(row.target_id, safe=':')}"
-    if row.target_type == "approval":
-        href = f"/console/approvals/{quote(row.target_id, safe='')}"
     return AuditRow(
         id=row.id,
         seq=row.seq,
@@ -51,8 +47,9 @@ def row_of(row: OpsAudit) -> AuditRow:
         code=row.action,
         target=_target(row, details),
         target_type=words.label(row.target_type),
-        href=href,
-        principal=row.actor_principal_id,
+        href=links.href(row.target_type, row.target_id, details),
+        principal_id=row.actor_principal_id,
+        by=by,
         request_id=row.request_id or "",
         row_hash=row.row_hash,
         document=json.dumps(row.details, indent=2, ensure_ascii=False, sort_keys=True) if row.details else "",

@@ -123,7 +123,7 @@ def amount_text(cents: int | None) -> str:
 LABELS: Final[dict[str, tuple[str, str, str]]] = {
     "real_money": ("Real money", "select", "Whether providers in production mode may be paid through."),
     "max_payout": ("Cap of one payout, USD", "text", "Of the net amount. Empty: no cap."),
-    "daily_limit": ("Daily limit, USD", "text", "Per mode and UTC day, all providers. Empty: no limit."),
+    "daily_limit": ("Daily cap, USD", "text", "Per mode and UTC day, all providers. Empty: no cap."),
     "providers": ("Allowed providers", "boxes", "None ticked: any."),
     "chargebacks": ("Chargeback policy", "select", "Whether a party's debt holds its payouts back."),
     "balance_mode": ("When a party owes", "select", "Hold its payouts, or pay what is left after the debt."),

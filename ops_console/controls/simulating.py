@@ -172,7 +172,7 @@ def _facts(answer: dict[str, Any]) -> list[Fact]:
         Fact("Room in one payout", _room(room["onePayout"]["headroomCents"], "no cap")),
         Fact(
             "Room left today",
-            "no limit" if today["limitCents"] is None
+            "no cap" if today["limitCents"] is None
             else f"{_money(today['headroomCents'])} of {_money(today['limitCents'])},"
             f" {_money(today['exposureCents'])} used",
         ),

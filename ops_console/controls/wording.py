@@ -17,7 +17,7 @@ LABELS: Final[dict[str, str]] = {
     "payoutKillSwitchReason": "Reason of the stop",
     "payoutKillSwitchExpiresAt": "Stop meant until",
     "maxPayoutAmountCents": "Cap of one payout",
-    "dailyPayoutLimitCents": "Daily limit",
+    "dailyPayoutLimitCents": "Daily cap",
     "allowedProviderIds": "Allowed providers",
     "dailyMismatchAlertThreshold": "Mismatch alert from",
     "fourEyes": "Four eyes",
@@ -120,7 +120,7 @@ _SHAPES: Final[dict[str, Callable[[Any], str]]] = {
     "payoutKillSwitch": _switch("stopped", "payouts may go"),
     "payoutKillSwitchExpiresAt": _instant,
     "maxPayoutAmountCents": _limit("no cap"),
-    "dailyPayoutLimitCents": _limit("no limit"),
+    "dailyPayoutLimitCents": _limit("no cap"),
     "allowedProviderIds": _providers,
     "dailyMismatchAlertThreshold": lambda given: (
         str(given) if given else f"{settings.MISMATCH_ALERT_THRESHOLD} (default)"

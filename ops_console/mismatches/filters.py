@@ -7,9 +7,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
-from urllib.parse import urlencode
-
-from django.http import QueryDict
+from urllib.parse import parse_qsl, urlencode
 
 from reconciliation.queries.case_queue import STANDINGS, CaseFilter, Place
 from reconciliation.states import Severity, SourceType
@@ -123,7 +121,7 @@ def read(given: Mapping[str, str]) -> Filters:
 
 def read_query(text: str) -> Filters:
     """Read filters from the tail of an address that a form carried along."""
-    return read(QueryDict(text.removeprefix("?")[:4_000]).dict())
+    return read(dict(parse_qsl(text.removeprefix("?")[:4_000])))
 
 
 # --- Places ---------------------------------------------------------------------------------------

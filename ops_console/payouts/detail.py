@@ -3,6 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.urls import reverse
@@ -34,7 +35,7 @@ GATE_NAMES: Final[dict[str, str]] = {
     "holdback_over": "Holdback over",
     "chargeback_policy": "Chargeback policy",
     "amount_cap": "Within the payout cap",
-    "daily_limit": "Within the daily limit",
+    "daily_limit": "Within the daily cap",
     "connect_account": "Connect account eligible",
     "connect_counterparty": "Destination agrees",
 }
@@ -163,10 +164,19 @@ def _no_action(operation: Operation, status: str, *, may_write: bool) -> str:
 def _facts(operation: Operation) -> list[Fact]:
     metadata = operation.metadata
     rows = [
-        Fact("Party", operation.party_id, href=f"/console/payouts?party={operation.party_id}"),
-        Fact("Period", operation.period, href=f"/console/statements?period={operation.period}"),
+        Fact("Party", operation.party_id, href=_address("payouts", party=operation.party_id)),
+        Fact(
+            "Statement",
+            operation.period,
+            href=_address("statements", period=operation.period, party=operation.party_id),
+        ),
         Fact("Provider", f"{operation.provider_id} ({operation.provider_mode})"),
-        Fact("Destination", operation.counterparty_ref, is_code=True),
+        Fact(
+            "Destination",
+            operation.counterparty_ref,
+            href=_account_href(operation.counterparty_ref),
+            is_code=True,
+        ),
         Fact("Net amount", money.show(operation.amount_cents, operation.currency)),
     ]
     if operation.recovery_applied_cents:
@@ -189,7 +199,22 @@ def _facts(operation: Operation) -> list[Fact]:
         for stamp in stamps
         if getattr(operation, f"{stamp}_at")
     ]
+    about = operation.operation_id
+    rows.append(Fact("Mismatches", "Every case about it", href=_address("mismatches", status="any", q=about)))
+    rows.append(Fact("Audit", "Every act on it", href=_address("audit", target=about)))
     return [row for row in rows if row.value]
+
+
+def _address(name: str, **query: str) -> str:
+    return f"{reverse(f'console:{name}')}?{urlencode(query)}"
+
+
+def _account_href(destination: str) -> str:
+    """Give the page of the Connect account that a destination names; blank when it names none."""
+    account_id = destination.removeprefix(connect.PREFIX)
+    if account_id == destination or not account_id.isidentifier():
+        return ""
+    return reverse("console:connect-account", args=[account_id])
 
 
 def _identifiers(operation: Operation) -> list[Fact]:

@@ -124,10 +124,6 @@ def build(*, tenant_id: str, wanted: str, party: str, after: str, may_write: boo
     )
 
 
-def _month_href(act: str, period: str) -> str:
-    return reverse(f"console:month-{act}", args=[period])
-
-
 def _status(close: MonthClose | None) -> tuple[str, str]:
     if close is None:
         return "Open", "info"
@@ -203,12 +199,21 @@ def _row(statement: PartyStatement, outcome: PayoutOutcome | None, *, may_write:
         tone="good" if statement.status == "CLOSED" else "info",
         payout=payout,
         payout_tone=payout_tone,
-        payout_href=href_of(operation) if operation else "",
+        payout_href=_payout_href(statement, outcome),
         payable_after=words.moment(statement.payable_after),
         enqueue_href=enqueue_href(period=statement.period, party_id=statement.party_id)
         if can_enqueue
         else "",
     )
+
+
+def _payout_href(statement: PartyStatement, outcome: PayoutOutcome | None) -> str:
+    """Lead to the payout; a full offset has none and leads to the debt that it repaid."""
+    if outcome is None:
+        return ""
+    if outcome.operation is not None:
+        return href_of(outcome.operation)
+    return f"{reverse('console:chargebacks')}?{urlencode({'party': statement.party_id})}"
 
 
 def enqueue_href(*, period: str, party_id: str) -> str:

@@ -80,6 +80,11 @@ def open_count(*, tenant_id: str) -> int:
     return matching(tenant_id=tenant_id, filters=Filters()).count()
 
 
+def open_up_to(most: int, *, tenant_id: str) -> int:
+    """Count the open cases and stop at a number: what the navigation shows on every page stays cheap."""
+    return matching(tenant_id=tenant_id, filters=Filters()).order_by()[:most].count()
+
+
 def of_payout(*, tenant_id: str, operation_id: str) -> list[Mismatch]:
     """Give the cases about an operation, open ones and past ones, newest first; at most 100."""
     subject_hash = hashlib.md5(operation_id.encode(), usedforsecurity=False).hexdigest()

@@ -82,7 +82,7 @@ def test_one_that_the_rules_left_behind_says_what_changed(world, asked):
         MoneyRailControls.objects.update(daily_payout_limit_cents=5_000)
     shown = ben.get(asked)
     assert "The rules have changed since this was asked" in text(shown)
-    assert "Daily limit no limit 50.00 USD" in text(shown)
+    assert "Daily cap no cap 50.00 USD" in text(shown)
     assert f"{asked}/approve" not in shown.content.decode()
     answer = decide(ben, asked, "approve")
     assert answer.status_code == 409

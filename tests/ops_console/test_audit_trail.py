@@ -4,6 +4,12 @@ import re
 
 import pytest
 
+from ops_console.audit_trail import links
+from settld.audit import services as audit
+from settld.core import clock
+from settld.core.principals import Actor
+from tests.ops_console.world import make_person
+
 
 def actions_of(answer):
     return re.findall(r'<td class="number">(\d+)</td>', answer.content.decode())
@@ -47,3 +53,37 @@ def test_pages_walk_over_every_row(world, approver, monkeypatch):
         address = "/console/audit" + found.group(1).replace("&amp;", "&") if found else ""
 
     assert seen == list(range(max(seen), 0, -1))
+
+
+def test_a_row_leads_to_the_page_of_what_it_is_about():
+    case = links.href("reconciliation_triage", "frt_202601_ab", {})
+    month = links.href("month_close", "month_close_2026-01_settledAt", {"month": "2026-01"})
+    statement = links.href("party_statement", "p 1:2026-01", {"partyId": "p 1", "period": "2026-01"})
+
+    assert case == "/console/mismatches/frt_202601_ab"
+    assert month == "/console/statements?period=2026-01"
+    assert statement == "/console/statements?period=2026-01&party=p+1"
+    assert links.href("stripe_connect_account", "acct_1", {}) == "/console/connect/acct_1"
+    assert links.href("billing_plan", "tenant_a", {}) == "/console/controls"
+
+
+def test_a_target_without_a_page_or_a_fitting_address_leads_nowhere():
+    assert links.href("tenant", "tenant_a", {}) == ""
+    assert links.href("approval", "with/slash", {}) == ""
+    assert links.href("money_rail_operation", "mop_1", {}) == ""
+
+
+def test_an_act_names_its_person_and_keeps_the_principal(world, approver):
+    person = make_person("ann", {"tenant_a": "finance"})
+    audit.append(
+        tenant_id="tenant_a",
+        actor=Actor(principal_id=f"person:{person.pk}"),
+        action="DRILL",
+        target_type="tenant",
+        target_id="tenant_a",
+        at=clock.now(),
+    )
+
+    page = approver.get("/console/audit").content.decode()
+
+    assert f'title="person:{person.pk}">ann<' in page

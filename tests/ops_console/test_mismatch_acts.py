@@ -92,6 +92,7 @@ def test_a_case_of_another_tenant_is_not_there(case, finance):
         "/console/mismatches?at=Znww" + "A" * 300,
         "/console/mismatches.csv?severity=none&q=%ff%fe",
         "/console/mismatches/batches?x=%00",
+        "/console/mismatches?back=" + "%26" * 2_000,
     ],
 )
 def test_hostile_addresses_are_no_errors(case, finance, address):
@@ -218,7 +219,7 @@ def test_a_form_at_fault_is_refused_and_nothing_is_kept(case, finance, fault):
 
 
 def test_a_nul_in_a_form_is_dropped(case, finance):
-    send(finance, case, "note", reason="a\x00b", back="?q=\x00")
+    send(finance, case, "note", reason="a\x00b", back="?q=\x00" + "&" * 3_000)
     assert standing().notes == "ab"
 
 

@@ -30,7 +30,7 @@ def test_every_gate_shows_its_verdict(world, approver):
 
     page = approver.get(page_of(operation)).content.decode()
 
-    for name in ("8. Real money allowed", "9. Kill switch off", "14. Within the daily limit"):
+    for name in ("8. Real money allowed", "9. Kill switch off", "14. Within the daily cap"):
         assert name in page
     assert page.count('class="gate--pass"') >= 12
     assert 'class="gate--stop"' not in page
