@@ -7,6 +7,9 @@ from typing import Any, Final
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from ops_console import words
+from ops_console.advice import next_step
+from settld.core import clock, money
 from settld.core.errors import Refusal
 
 TITLES: Final[dict[int, str]] = {
@@ -25,6 +28,7 @@ TEXTS: Final[dict[str, str]] = {
     "NOT_FOUND": "It does not exist in this tenant. Perhaps you have switched tenants since.",
     "INTERNAL_ERROR": "The error has been recorded. Name the request when you report it.",
 }
+CURRENCY: Final = "USD"
 UNKNOWN_OUTCOME: Final = (
     "Whether money moved is not known yet. The attempt is kept and settles itself against the provider;"
     " sending this form again is safe."
@@ -52,6 +56,7 @@ class Shown:
     request_id: str = ""
     is_unknown: bool = False
     facts: list[Fact] = field(default_factory=list)
+    next_step: str = ""
 
 
 def shown(refusal: Refusal, *, request_id: str, is_unknown: bool = False) -> Shown:
@@ -68,16 +73,35 @@ def shown(refusal: Refusal, *, request_id: str, is_unknown: bool = False) -> Sho
         request_id=request_id,
         is_unknown=is_unknown,
         facts=facts_of(refusal.details),
+        next_step=next_step(refusal.code),
     )
 
 
 def facts_of(details: Any) -> list[Fact]:
     """List a document's members as labelled values, in their order."""
     if isinstance(details, str) and details:
-        return [Fact("details", details)]
+        return [Fact("Details", details)]
     if not isinstance(details, dict):
         return []
-    return [Fact(str(key), plain(value)) for key, value in details.items() if value is not None]
+    currency = details.get("currency")
+    code = currency if isinstance(currency, str) else CURRENCY
+    return [
+        _fact(str(key), value, currency=code)
+        for key, value in details.items()
+        if value is not None and value != "" and key != "currency"
+    ]
+
+
+def _fact(key: str, value: Any, *, currency: str) -> Fact:
+    """Name a member for people: cents as money, an instant as the console writes them."""
+    if key.endswith("Cents") and isinstance(value, int) and not isinstance(value, bool):
+        return Fact(words.label(key.removesuffix("Cents")), money.show(value, currency))
+    if key.endswith(("At", "After")) and isinstance(value, str):
+        try:
+            return Fact(words.label(key), f"{words.moment(clock.parse_iso(value))} UTC")
+        except ValueError:
+            pass
+    return Fact(words.label(key), plain(value))
 
 
 def plain(value: Any) -> str:

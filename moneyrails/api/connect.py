@@ -18,6 +18,7 @@ from settld.api.requests import OpsRequest
 from settld.api.responses import Json
 from settld.api.views import OpsView
 from settld.core import failpoints
+from settld.idempotency.http import idempotent
 
 MOST_NAMED = 20_000  # repeats count once, so more may be sent than are asked about
 
@@ -134,9 +135,17 @@ class ConnectAccount(OpsView):
         ),
         answers={200: openapi.obj({"tenantId": openapi.TEXT, "account": ACCOUNT, "connect": CONNECT})},
         refusals=(409,),
+        idempotent=True,
     )  # fmt: skip
     def put(self, request: OpsRequest, account_id: str) -> HttpResponse:
         connect_accounts.require_account_id(account_id)
+        read_wish(Body(request.body_json, message=AccountInvalid.message))
+        response: HttpResponse = self._put(request, account_id=account_id)
+        failpoints.hit("connect_upsert.after_commit")
+        return response
+
+    @idempotent
+    def _put(self, request: OpsRequest, account_id: str) -> HttpResponse:
         done = connect_accounts.upsert(
             tenant_id=request.tenant_id,
             account_id=account_id,
@@ -144,7 +153,6 @@ class ConnectAccount(OpsView):
             actor=request.actor,
             now=request.received_at,
         )
-        failpoints.hit("connect_upsert.after_commit")
         return Json({"tenantId": request.tenant_id, "account": done.account, "connect": done.connect})
 
     @openapi.describe(
@@ -160,13 +168,19 @@ class ConnectAccount(OpsView):
             )
         },
         is_write=True,
+        idempotent=True,
     )
     def delete(self, request: OpsRequest, account_id: str) -> HttpResponse:
         connect_accounts.require_account_id(account_id)
+        response: HttpResponse = self._delete(request, account_id=account_id)
+        failpoints.hit("connect_delete.after_commit")
+        return response
+
+    @idempotent
+    def _delete(self, request: OpsRequest, account_id: str) -> HttpResponse:
         done = connect_accounts.remove(
             tenant_id=request.tenant_id, account_id=account_id, actor=request.actor, now=request.received_at
         )
-        failpoints.hit("connect_delete.after_commit")
         return Json(
             {
                 "tenantId": request.tenant_id,

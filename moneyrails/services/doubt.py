@@ -25,7 +25,7 @@ from moneyrails.services.movements import ProviderRefConflict
 from moneyrails.services.replies import NoMemory
 from moneyrails.services.submission import Submission
 from moneyrails.states import AttemptStatus, CheckKind
-from settld.core import failpoints, tenancy, transactions
+from settld.core import clock, failpoints, tenancy, transactions
 from settld.core.errors import NotFound, Refusal
 from settld.core.principals import Actor
 from settld.stripe_gateway.outcomes import ProviderFailure
@@ -47,12 +47,15 @@ def recover_due(*, now: dt.datetime, limit: int = 50, rail: Rail | None = None) 
     """Find out about attempts whose lease ran out, at most `limit`; gives how each ended.
 
     Safe beside itself and beside submits: each attempt is leased first. One attempt's failure does not
-    keep the others.
+    keep the others. A slow provider makes a round long, so each attempt is leased and judged by the time
+    at which its turn comes: by the round's own, a lease would be over as it is taken.
     """
     ends: Counter[str] = Counter()
+    began = clock.monotonic()
     for due in find_due(now=now, limit=limit):
+        its_turn = now + dt.timedelta(seconds=clock.monotonic() - began)
         try:
-            ends[recover(due, now=now, rail=rail)] += 1
+            ends[recover(due, now=its_turn, rail=rail)] += 1
         except Exception:
             log.exception("dispatch_recovery_failed", tenant_id=due.tenant_id, attempt_id=str(due.attempt_id))
             ends["error"] += 1

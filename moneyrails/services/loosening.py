@@ -36,7 +36,7 @@ def of(controls: MoneyRailControls, wanted: Payload, *, default_four_eyes: bool)
         _limit("maxPayoutAmountCents", controls.max_payout_amount_cents, wanted.max_payout_amount_cents,
                what="the cap of one payout"),
         _limit("dailyPayoutLimitCents", controls.daily_payout_limit_cents, wanted.daily_payout_limit_cents,
-               what="the daily limit"),
+               what="the daily cap"),
         _providers(controls.allowed_provider_ids, wanted.allowed_provider_ids),
         _connect(controls, wanted),
         *_policy(controls, wanted),

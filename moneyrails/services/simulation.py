@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import connection
+from django.db.models import Q
 
-from moneyrails.models import ConnectAccount, ExposureCounter, Operation, PartyBalance
+from moneyrails.models import ConnectAccount, ExposureCounter, Operation, PartyBalance, PayoutOutcome
 from moneyrails.queries import connect
 from moneyrails.rails import providers
 from moneyrails.services import controls, gates
@@ -94,7 +95,7 @@ def _ask(
     own: ConnectAccount | None,
     obstacles: list[str],
 ) -> Simulated:
-    verdicts = [_provider(case), *gates.ask(case, (*gates.BEFORE_DEBT, *gates.DEBT))]
+    verdicts = [_provider(case, subject), *gates.ask(case, (*gates.BEFORE_DEBT, *gates.DEBT))]
     recovery = 0
     if case.controls.chargeback_enabled and case.controls.negative_balance_mode == "net":
         recovery = min(case.outstanding_cents, case.gross_cents)
@@ -108,13 +109,15 @@ def _ask(
     return Simulated(case, verdicts + rest, recovery, is_offset, subject, note, own, obstacles)
 
 
-def _provider(case: gates.Case) -> gates.Verdict:
-    """Step 5, which is about the provider alone."""
+def _provider(case: gates.Case, subject: PayoutSubject | None) -> gates.Verdict:
+    """Step 5, which is about the provider and, where a statement is known, its currency."""
     verdict = gates.passed(5, "provider", providerId=case.provider.provider_id, mode=case.provider.mode)
-    if case.provider.allow_payout:
-        return verdict
-    code, details = "MONEY_RAIL_DIRECTION_NOT_ALLOWED", {"direction": "payout"}
-    return verdict | {"verdict": "refused", "code": code, "details": details}
+    code, details = "", {}
+    if not case.provider.allow_payout:
+        code, details = "MONEY_RAIL_DIRECTION_NOT_ALLOWED", {"direction": "payout"}
+    elif subject is not None and subject.payable_cents and subject.currency != CURRENCY:
+        code, details = "PAYOUT_CURRENCY_UNSUPPORTED", {"currency": subject.currency}
+    return verdict | {"verdict": "refused", "code": code, "details": details} if code else verdict
 
 
 def _not_asked(verdict: gates.Verdict) -> gates.Verdict:
@@ -141,12 +144,17 @@ def _note(asked: Asked, subject: PayoutSubject) -> str:
         return "month_not_closed"
     if subject.status != "CLOSED":
         return "statement_not_closed"
-    live = Operation.objects.filter(
-        tenant_id=asked.tenant_id, party_id=asked.party_id, period=asked.period, direction="payout"
-    ).exclude(state__in=["failed", "cancelled"])
-    if live.exists():
+    if _is_settled(asked, subject):
         return "already_paid"
     return "payable" if subject.payable_cents else "nothing_due"
+
+
+def _is_settled(asked: Asked, subject: PayoutSubject) -> bool:
+    """Tell whether enqueue would answer with what it did before, or refuse another payout of the period."""
+    period = {"tenant_id": asked.tenant_id, "party_id": asked.party_id, "period": asked.period}
+    outcomes = PayoutOutcome.objects.filter(**period)
+    live = Operation.objects.filter(**period, direction="payout").exclude(state__in=["failed", "cancelled"])
+    return outcomes.filter(Q(payout_key=subject.payout_key) | Q(kind="offset")).exists() or live.exists()
 
 
 def _outstanding(asked: Asked, provider_mode: str) -> int:

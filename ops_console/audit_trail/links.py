@@ -60,6 +60,10 @@ def _statement(target_id: str, details: Details) -> str:
     return f"{reverse('console:statements')}?{urlencode(chosen)}" if chosen else ""
 
 
+def _report(target_id: str, details: Details) -> str:
+    return reverse("console:reconciliation-report", args=[target_id])
+
+
 def _import(target_id: str, details: Details) -> str:
     return reverse("console:statements-import")
 
@@ -72,6 +76,7 @@ LEADS: Final[dict[str, Callable[[str, Details], str]]] = {
     "month_close": _month,
     "party_statement": _statement,
     "payout": _statement,
+    "reconcile_report": _report,
     "reconciliation_triage": _case,
     "reconciliation_triage_batch": _batch,
     "statement_import": _import,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ops_console import words
+from ops_console import people, words
 from ops_console.connect import requirements
 from ops_console.connect.filters import KYB
 from ops_console.errors import Fact
@@ -33,12 +33,14 @@ class Entry:
 def entries(*, tenant_id: str, account_id: str) -> list[Entry]:
     """Read the newest entries."""
     wanted = AuditFilter(target_type="stripe_connect_account", target_id=account_id)
-    return [_entry(row) for row in newest(tenant_id=tenant_id, wanted=wanted)[:MOST]]
+    rows = list(newest(tenant_id=tenant_id, wanted=wanted)[:MOST])
+    names = people.names(row.actor_principal_id for row in rows)
+    return [_entry(row, by=names[row.actor_principal_id]) for row in rows]
 
 
-def _entry(row: OpsAudit) -> Entry:
+def _entry(row: OpsAudit, *, by: str) -> Entry:
     details: dict[str, Any] = row.details if isinstance(row.details, dict) else {}
-    at, by = words.moment(row.at), row.actor_principal_id
+    at = words.moment(row.at)
     if row.action == "STRIPE_CONNECT_ACCOUNT_CHANGED":
         changes = details.get("changes") or {}
         title, tone = _change(changes)

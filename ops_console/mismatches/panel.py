@@ -265,7 +265,7 @@ def _links(found: Records) -> list[Fact]:
     party = operation.party_id if operation is not None else str(details.get("partyId") or "")
     links = []
     if operation is not None:
-        links.append(Fact("Payout", operation.operation_id, href=href_of(operation)))
+        links.append(Fact("Payout", words.payout_subject(operation.operation_id), href=href_of(operation)))
     if case.mismatch_type == "indeterminate_operation":
         links.append(_link("Unknown outcomes", "Settle it there", "unknown-outcomes"))
     if party and case.period:

@@ -164,7 +164,7 @@ def payouts(*, tenant_id: str, filters: Filters) -> QuerySet[Operation]:
     if filters.date_from:
         rows = rows.filter(**{f"{filters.date}_at__gte": _start(filters.date_from)})
     if filters.date_to:
-        rows = rows.filter(**{f"{filters.date}_at__lt": _start(filters.date_to) + dt.timedelta(days=1)})
+        rows = rows.filter(**{f"{filters.date}_at__lt": _end(filters.date_to)})
     if filters.dispatch:
         found = DispatchAttempt.objects.filter(
             operation_id=OuterRef("pk"), tenant_id=tenant_id, status__in=DISPATCH[filters.dispatch][1]
@@ -175,6 +175,14 @@ def payouts(*, tenant_id: str, filters: Filters) -> QuerySet[Operation]:
 
 def _start(day: str) -> dt.datetime:
     return dt.datetime.fromisoformat(day).replace(tzinfo=dt.UTC)
+
+
+def _end(day: str) -> dt.datetime:
+    """Give the instant that a day ends before; the calendar's last day ends with the calendar."""
+    try:
+        return _start(day) + dt.timedelta(days=1)
+    except OverflowError:
+        return dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 def _search(text: str) -> Q:

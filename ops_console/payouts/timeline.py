@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from moneyrails.models import ChargebackEntry, DispatchAttempt, Movement, Operation, ProviderEvent
-from ops_console import words
+from ops_console import people, words
 from ops_console.errors import Fact, plain
 from settld.audit.models import OpsAudit
 from settld.audit.queries import AuditFilter
@@ -53,15 +53,23 @@ class Records:
     movements: list[Movement]
     entries: list[ChargebackEntry]
     audit: list[OpsAudit]
+    names: dict[str, str]
 
 
 def records(operation: Operation) -> Records:
-    """Read everything about a payout in five queries."""
+    """Read everything about a payout in six queries."""
     tenant_id = operation.tenant_id
+    attempts = list(
+        DispatchAttempt.objects.filter(tenant_id=tenant_id, operation=operation).order_by("attempt")
+    )
+    audit = list(
+        newest_audit(
+            tenant_id=tenant_id,
+            wanted=AuditFilter(target_type="money_rail_operation", target_id=operation.operation_id),
+        )[:MOST_AUDIT]
+    )
     return Records(
-        attempts=list(
-            DispatchAttempt.objects.filter(tenant_id=tenant_id, operation=operation).order_by("attempt")
-        ),
+        attempts=attempts,
         events=list(
             ProviderEvent.objects.filter(tenant_id=tenant_id, operation=operation).order_by(
                 "received_at", "id"
@@ -75,11 +83,9 @@ def records(operation: Operation) -> Records:
                 "recorded_at", "id"
             )
         ),
-        audit=list(
-            newest_audit(
-                tenant_id=tenant_id,
-                wanted=AuditFilter(target_type="money_rail_operation", target_id=operation.operation_id),
-            )[:MOST_AUDIT]
+        audit=audit,
+        names=people.names(
+            {attempt.submitted_by for attempt in attempts} | {row.actor_principal_id for row in audit}
         ),
     )
 
@@ -87,11 +93,11 @@ def records(operation: Operation) -> Records:
 def build(operation: Operation, found: Records) -> list[Step]:
     """Tell the story, oldest first; what happened at one instant keeps the order of cause and effect."""
     steps = [_initiated(operation)]
-    steps += [step for attempt in found.attempts for step in _attempt(attempt)]
+    steps += [step for attempt in found.attempts for step in _attempt(attempt, found.names)]
     steps += [_event(event) for event in found.events]
     steps += [_movement(movement) for movement in found.movements]
     steps += [_entry(entry) for entry in found.entries]
-    steps += [_audit(row) for row in found.audit]
+    steps += [_audit(row, by=found.names[row.actor_principal_id]) for row in found.audit]
     return sorted(steps, key=lambda step: (step.when, step.rank))
 
 
@@ -103,7 +109,7 @@ def _initiated(operation: Operation) -> Step:
         kind="Operation",
         title="Enqueued",
         tone="info",
-        note=f"Passed {words.count(count, 'gate')}; the sum counts towards today's exposure from here on."
+        note=f"Passed {words.count(count, 'gate')}; the sum counts against the cap of that UTC day."
         if count
         else "",
         facts=[
@@ -116,10 +122,10 @@ def _initiated(operation: Operation) -> Step:
     )
 
 
-def _attempt(attempt: DispatchAttempt) -> list[Step]:
+def _attempt(attempt: DispatchAttempt, names: dict[str, str]) -> list[Step]:
     facts = [Fact("Idempotency key", attempt.idempotency_key, is_code=True)]
     if attempt.submitted_by:
-        facts.append(Fact("Submitted by", attempt.submitted_by, is_code=True))
+        facts.append(Fact("Submitted by", names[attempt.submitted_by]))
     opened = Step(
         when=attempt.created_at,
         rank=1,
@@ -233,8 +239,8 @@ def _entry(entry: ChargebackEntry) -> Step:
     )
 
 
-def _audit(row: OpsAudit) -> Step:
-    facts = [Fact("By", row.actor_principal_id, is_code=True), Fact("Chain position", f"{row.seq:,}")]
+def _audit(row: OpsAudit, *, by: str) -> Step:
+    facts = [Fact("By", by), Fact("Chain position", f"{row.seq:,}")]
     if row.request_id:
         facts.append(Fact("Request", row.request_id, is_code=True))
     return Step(

@@ -38,7 +38,10 @@ def statements(request: HttpRequest, visit: Visit) -> HttpResponse:
         may_write=visit.may("finance_write"),
     )
     if request.headers.get("HX-Target") == "list":
-        return render(request, "ops_console/statements/_list.html", {"page": page})
+        fragment = render(request, "ops_console/statements/_list.html", {"page": page})
+        if page.month_status != "Closing":
+            fragment["HX-Refresh"] = "true"  # the close is over: the row of months has changed too
+        return fragment
     context = {"page": page, "may_import": visit.may("finance_write")}
     return shell.page(request, visit, "ops_console/statements/page.html", context, key="statements")
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, OperationalError, connection
 from prometheus_client import Counter
+from psycopg.errors import DeadlockDetected
 
 from reconciliation.services import provider_report, rail_report
 from settld.core.errors import Refusal
@@ -16,6 +17,7 @@ from settld.core.principals import Actor
 FAILED_CODE: Final = "MONEY_RAIL_RECONCILE_FAILED"
 UNKNOWN_PROVIDER: Final = "money rail provider not found"
 NO_INSTRUCTION: Final = "no_payout_instruction"
+DEADLOCKS_BORNE: Final = 2
 log = structlog.get_logger(__name__)
 ITEMS = Counter("money_rail_reconcile_items_total", "Items of reconcile runs", ["side", "status"])
 
@@ -74,7 +76,7 @@ def provider(*, tenant_id: str, period: str, provider_id: str, actor: Actor, now
 
 def _guarded(side: str, work: Callable[[], Item], *, tenant_id: str, period: str, provider_id: str) -> Item:
     try:
-        item = work()
+        item = _past_deadlocks(work)
     except Exception as error:
         log.exception(
             "money_rail_reconcile_item_failed", side=side, tenant_id=tenant_id, period=period,
@@ -89,6 +91,17 @@ def _guarded(side: str, work: Callable[[], Item], *, tenant_id: str, period: str
         item = Item("error", row)
     ITEMS.labels(side=side, status=item.status).inc()
     return item
+
+
+def _past_deadlocks(work: Callable[[], Item]) -> Item:
+    """Do it again when it met people deciding about its cases in another order; it was one transaction."""
+    for _ in range(DEADLOCKS_BORNE):
+        try:
+            return work()
+        except OperationalError as error:
+            if not isinstance(error.__cause__, DeadlockDetected):
+                raise
+    return work()
 
 
 def _row(tenant_id: str, period: str, provider_id: str, status: str) -> dict[str, Any]:

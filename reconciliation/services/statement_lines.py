@@ -72,19 +72,21 @@ def file(transfers: Sequence[Transfer], *, now: dt.datetime) -> Filed:
     """
     distinct = {transfer.id: transfer for transfer in transfers if _is_storable(transfer)}
     known = _known(distinct)
-    lines = _lines(list(distinct.values()), known, now=now)
+    lines = _lines(list(distinct.values()), now=now)
     fresh: dict[str, list[ProviderTransfer]] = defaultdict(list)
     moved: dict[str, list[_Known]] = defaultdict(list)
     moved_ids: dict[str, list[str]] = defaultdict(list)
     filed = {"new": 0, "changed": 0, "unchanged": 0}
     for line in lines:
-        before = known.get(line.transfer_id)
-        if before and (before.tenant_id, before.content_hash) == (line.tenant_id, line.content_hash):
+        holders = known[line.transfer_id]
+        if [(before.tenant_id, before.content_hash) for before in holders] == [
+            (line.tenant_id, line.content_hash)
+        ]:
             filed["unchanged"] += 1
             continue
-        filed["changed" if before else "new"] += 1
+        filed["changed" if holders else "new"] += 1
         fresh[line.tenant_id].append(line)
-        if before:
+        for before in holders:
             moved[before.tenant_id].append(before)
             if before.tenant_id != line.tenant_id:
                 moved_ids[before.tenant_id].append(line.transfer_id)
@@ -97,9 +99,11 @@ def file(transfers: Sequence[Transfer], *, now: dt.datetime) -> Filed:
 
 
 def _is_storable(transfer: Transfer) -> bool:
-    """Tell whether a line has the size of something real; what has not is for the log."""
+    """Tell whether a line has the size of something real and can be kept; what has not is for the log."""
     amounts = (transfer.amount, transfer.amount_reversed)
     is_real = all(money.is_minor(amount) and amount >= 0 for amount in amounts) and len(transfer.id) <= 255
+    texts = (transfer.id, transfer.currency, transfer.destination, transfer.transfer_group or "")
+    is_real = is_real and not any("\x00" in text for text in texts)
     if not is_real:
         log.error("provider_statement_line_refused", transfer_id=transfer.id[:255])
     return is_real
@@ -131,17 +135,19 @@ def _keep(
             cursor.execute(_COUNT_ON, [ids.uuid7(), tenant_id, provider_id, period, now])
 
 
-def _known(transfer_ids: Iterable[str]) -> dict[str, _Known]:
+def _known(transfer_ids: Iterable[str]) -> dict[str, list[_Known]]:
+    """Give every standing line of some transfers: two, when a crash came between an owner and the next."""
+    known: dict[str, list[_Known]] = defaultdict(list)
     with tenancy.platform_scope(reason="provider statement: whose lines are these"), transactions.atomic():
         rows = ProviderTransfer.objects.filter(transfer_id__in=list(transfer_ids), withdrawn_at__isnull=True)
         names = ("transfer_id", "tenant_id", "provider_id", "period", "content_hash")
-        return {row[0]: _Known(*row[1:]) for row in rows.values_list(*names)}
+        for transfer_id, *rest in rows.values_list(*names):
+            known[transfer_id].append(_Known(*rest))
+    return known
 
 
 # --- Whose, and of which month --------------------------------------------------------------------
-def _lines(
-    transfers: list[Transfer], known: dict[str, _Known], *, now: dt.datetime
-) -> list[ProviderTransfer]:
+def _lines(transfers: list[Transfer], *, now: dt.datetime) -> list[ProviderTransfer]:
     named = {_told(transfer, "tenant_id") for transfer in transfers} - {""}
     tenants = set(Tenant.objects.filter(tenant_id__in=named).values_list("tenant_id", flat=True))
     accounts = _account_owners({transfer.destination for transfer in transfers})

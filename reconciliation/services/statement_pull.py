@@ -17,13 +17,20 @@ from prometheus_client import Counter
 
 from reconciliation.models import StatementCursor
 from reconciliation.services import statement_lines
-from settld.core import locks, transactions
+from settld.core import clock, locks, transactions
 from settld.stripe_gateway import client
 from settld.stripe_gateway.answers import Transfer
-from settld.stripe_gateway.outcomes import ProviderErrorObject, ProviderFailure, ProviderRejected
+from settld.stripe_gateway.outcomes import (
+    ProviderAnswerUnusable,
+    ProviderErrorObject,
+    ProviderFailure,
+    ProviderRejected,
+)
 
 LOCK_KEY: Final = "settld:maintenance:provider_statement:v1"
 SOURCE: Final = "stripe"
+BUDGET: Final = dt.timedelta(minutes=5)  # a provider that answers slowly must not hold up what compares
+UNUSABLE: Final = "invalid_response"
 TRANSFERS, REVERSALS = "transfers", "reversals"
 log = structlog.get_logger(__name__)
 PAGES = Counter("provider_statement_pages_total", "Pages of a provider's statement read", ["kind"])
@@ -85,19 +92,20 @@ def pull(*, now: dt.datetime, max_pages: int | None = None) -> Pulled:
 
 
 def _pull(*, now: dt.datetime, budget: int) -> Pulled:
-    readers: tuple[tuple[str, Callable[..., Page], Callable[[Page], list[Transfer]]], ...] = (
-        (TRANSFERS, client.transfers_page, lambda page: list(page.rows)),
+    readers: tuple[tuple[str, Callable[..., Page], Callable[[Page, StatementCursor], list[Transfer]]], ...] = (
+        (TRANSFERS, client.transfers_page, lambda page, _cursor: list(page.rows)),
         (REVERSALS, client.reversals_page, _reversed_transfers),
     )
     pages, new, changed, complete = 0, 0, 0, True
+    deadline = clock.monotonic() + BUDGET.total_seconds()
     for kind, ask, transfers_of in readers:
         cursor = _open(kind, now=now)
         try:
-            while pages < budget and cursor.opened_at is not None:
+            while pages < budget and cursor.opened_at is not None and clock.monotonic() < deadline:
                 page = ask(created_from=_seconds(cursor.since), starting_after=cursor.starting_after)
                 pages += 1
                 PAGES.labels(kind=kind).inc()
-                filed = statement_lines.file(transfers_of(page), now=now)
+                filed = statement_lines.file(transfers_of(page, cursor), now=now)
                 new, changed = new + filed.new, changed + filed.changed
                 for news in ("new", "changed", "unchanged"):
                     LINES.labels(news=news).inc(getattr(filed, news))
@@ -111,9 +119,14 @@ def _pull(*, now: dt.datetime, budget: int) -> Pulled:
     return Pulled("ok", complete, pages, new, changed)
 
 
-def _reversed_transfers(page: Page) -> list[Transfer]:
-    """Read the transfers that reversals are about, as they are now; one that is no more is left out."""
+def _reversed_transfers(page: Page, cursor: StatementCursor) -> list[Transfer]:
+    """Read the transfers that reversals are about, as they are now; one that is no more is left out.
+
+    An unusable answer breaks the read off, for it may be a moment's. When it broke off the read before at
+    this place too, it is counted and left out: one transfer must not keep all reversals from being read.
+    """
     found = []
+    was_unusable = cursor.error_code == UNUSABLE
     for transfer_id in dict.fromkeys(reversal.transfer_id for reversal in page.rows):
         try:
             found.append(client.retrieve_transfer(transfer_id))
@@ -121,6 +134,13 @@ def _reversed_transfers(page: Page) -> list[Transfer]:
             if refusal.error["httpStatus"] != 404:
                 raise
             log.warning("provider_statement_transfer_gone", transfer_id=transfer_id)
+        except ProviderAnswerUnusable as refusal:
+            if not was_unusable:
+                raise
+            cursor.unreadable += 1
+            log.error(
+                "provider_statement_transfer_unreadable", transfer_id=transfer_id, error=refusal.error["message"]
+            )
     return found
 
 
@@ -158,7 +178,7 @@ def _advance(cursor: StatementCursor, page: Page, *, now: dt.datetime) -> bool:
     cursor.updated_at = now
     if is_stuck:  # the same place again: nobody can tell what lies behind it, so the read begins anew
         cursor.starting_after, cursor.error_at = "", now
-        cursor.error_code, cursor.error = "invalid_response", "the list does not move on"
+        cursor.error_code, cursor.error = UNUSABLE, "the list does not move on"
     elif not page.has_more:
         cursor.covered_from = min(filter(None, (cursor.covered_from, cursor.since)))
         cursor.covered_to = max(filter(None, (cursor.covered_to, cursor.newest_created_at)), default=None)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 Row = TypeVar("Row")
+MOST_SECONDS = 253_402_300_799  # the end of the year 9999
 
 
 class Malformed(ValueError):
@@ -124,7 +125,7 @@ def transfer(raw: Any) -> Transfer:
         destination=_reference(body, "destination"),
         metadata=_labels(body),
         transfer_group=_optional_text(body, "transfer_group"),
-        created=_whole(body, "created"),
+        created=_instant(body, "created"),
         reversed=body.get("reversed") is True,
         amount_reversed=_whole(body, "amount_reversed", default=0),
         raw=body,
@@ -222,7 +223,7 @@ def _reversal(raw: Any) -> Reversal:
     return Reversal(
         id=_text(source, "id"),
         transfer_id=_reference(source, "transfer"),
-        created=_whole(source, "created"),
+        created=_instant(source, "created"),
     )
 
 
@@ -252,6 +253,14 @@ def _whole(body: dict[str, Any], key: str, default: int | None = None) -> int:
     value = body.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int):
         raise Malformed(f"{key} is not a whole number")
+    return value
+
+
+def _instant(body: dict[str, Any], key: str) -> int:
+    """Read seconds since 1970 that a calendar has a date for."""
+    value = _whole(body, key)
+    if not 0 <= value <= MOST_SECONDS:
+        raise Malformed(f"{key} is no instant")
     return value
 
 

@@ -201,6 +201,24 @@ def test_keys_that_keys_made_and_rotated_ones_lead_back_to_their_people(world, a
             decide(world, "approve", approval, actor)
 
 
+def test_a_chain_of_keys_too_long_to_be_followed_may_be_anybodys(world, asked, refused, monkeypatch):
+    from settld.tenants.services import hands
+
+    monkeypatch.setattr(hands, "MOST_KEYS", 3)
+    keys_of_anna = [ANNA]
+    for place in range(4):
+        keys_of_anna.append(make_key(world, f"link{place}", keys_of_anna[-1]))
+    followed, lost = asked(actor=keys_of_anna[2], dailyPayoutLimitCents=7), asked(actor=keys_of_anna[4])
+    assert hands.ANYBODY in lost.requested_hands
+    assert hands.ANYBODY not in followed.requested_hands
+    for actor in (ANNA, BEN):
+        with refused("APPROVAL_SELF_FORBIDDEN"):
+            decide(world, "approve", lost, actor)
+    with refused("APPROVAL_SELF_FORBIDDEN"):
+        decide(world, "approve", followed, keys_of_anna[4])
+    assert decide(world, "approve", followed, BEN).status == "approved"
+
+
 def test_a_machine_that_no_person_is_known_behind_does_not_approve(world, asked, refused):
     approval, key = asked(), make_key(world, "bare", TOKEN)
     for actor in (TOKEN, key, Actor("auth:unknown", key_id="unknown")):

@@ -195,3 +195,22 @@ def test_reading_costs_the_same_whatever_is_configured(db, api, django_assert_ma
     for number in range(1, 12):
         put(api, f"acct_{number}")
     assert cost() == few
+
+
+# --- Repeats (P4) -----------------------------------------------------------------------------------
+def test_a_late_repeat_of_an_old_put_does_not_undo_what_was_decided_since(db, api):
+    first = api.put(f"{BASE}/acct_a", {"status": "active"}, key="k1")
+    api.put(f"{BASE}/acct_a", {"status": "disabled"}, key="k2")
+
+    again = api.put(f"{BASE}/acct_a", {"status": "active"}, key="k1")
+
+    assert (again.content, again["x-idempotent-replay"]) == (first.content, "true")
+    [row] = body(api.get(BASE))["connect"]["accounts"]
+    assert row["status"] == "disabled"
+
+
+def test_a_repeated_delete_is_answered_as_the_first(db, api):
+    api.put(f"{BASE}/acct_a", {})
+    first = api.call("DELETE", f"{BASE}/acct_a", key="k1")
+    again = api.call("DELETE", f"{BASE}/acct_a", key="k1")
+    assert (first.status_code, again.content) == (200, first.content)

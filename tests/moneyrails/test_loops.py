@@ -59,6 +59,31 @@ def test_one_attempt_that_fails_does_not_keep_the_others(world, died, monkeypatc
     assert doubt.recover_due(now=world.NOW) == {"error": 1, "adopted": 1}
 
 
+def test_in_a_slow_round_each_attempt_is_leased_from_its_own_turn_on_3_4(world, died, monkeypatch):
+    """A round of fifty can last longer than a lease; nobody may take what is being looked up just now."""
+    import datetime as dt
+
+    from moneyrails.services import attempts, doubt
+    from settld.core import clock
+
+    second = world.real_payout("party2")
+    attempts.open_attempt(
+        second, None, actor=world.ACTOR, caller_identity_hash="", now=world.NOW - attempts.LEASE
+    )
+    leases = []
+
+    class SlowRail(world.RecordingRail):
+        def find_transfers(self, order):
+            row = attempts.DispatchAttempt.objects.get(operation__operation_id=order.operation_id)
+            leases.append(row.lease_expires_at - clock.now())
+            move(clock.now() + dt.timedelta(minutes=3))
+            return super().find_transfers(order)
+
+    with clock.freeze(world.NOW) as move:
+        doubt.recover_due(now=world.NOW, rail=SlowRail())
+    assert leases == [attempts.LEASE, attempts.LEASE]
+
+
 def test_a_finding_without_a_receiver_is_not_swallowed(monkeypatch, world):
     from moneyrails import findings
 

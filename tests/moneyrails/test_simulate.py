@@ -156,6 +156,27 @@ def test_a_statement_that_is_paid_already_is_told(world):
     assert simulate(world, period="2026-02")["statement"]["status"] == "not_found"
 
 
+def test_a_statement_that_went_into_a_debt_or_was_called_off_is_told(world):
+    world.set_controls(chargebacks={"enabled": True, "negativeBalanceMode": "net"})
+    owing(world, "party1", 500)
+    world.closed(payout_cents=500)
+    done = world.enqueue.enqueue(
+        tenant_id=world.TENANT, party_id="party1", period="2026-01", provider_id="", counterparty_ref="",
+        actor=world.ACTOR, now=world.NOW,
+    )  # fmt: skip
+    assert done.is_offset
+    assert simulate(world, period="2026-01")["statement"]["status"] == "already_paid"
+
+    world.walked(world.enqueued("party2"), "cancelled")  # enqueue would answer with it, for good
+    assert simulate(world, "party2", period="2026-01")["statement"]["status"] == "already_paid"
+
+
+def test_a_statement_in_another_currency_is_refused_as_enqueue_would(world):
+    world.closed(currency="EUR")
+    answer = simulate(world, period="2026-01")
+    assert (answer["outcome"], answer["code"]) == ("refused", "PAYOUT_CURRENCY_UNSUPPORTED")
+
+
 # --- Nothing is written ---------------------------------------------------------------------------
 def written():
     """Rows that this session ever inserted, updated or deleted, by table (the open transaction too)."""

@@ -32,7 +32,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 def missing() -> str:

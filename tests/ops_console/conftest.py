@@ -1,5 +1,7 @@
 """Fixtures of the console's tests."""
 
+from collections.abc import Iterator
+
 import pytest
 
 
@@ -21,3 +23,18 @@ def finance(world):
 def approver(world):
     """A browser of somebody who may look at money."""
     return world.person("approver")
+
+
+@pytest.fixture(scope="session")
+def standing_deployment(_pristine) -> Iterator:
+    """A simulator and the production server, started once for all browser tests of this process."""
+    from tests.support.deployment import running
+
+    with running("simulator", "web") as started:
+        yield started
+
+
+@pytest.fixture
+def deployment(live_db, standing_deployment):
+    """The standing deployment, on a database that is as migrated again after the test."""
+    return standing_deployment

@@ -6,7 +6,7 @@ import pytest
 
 from ops_console.audit_trail import links
 from settld.audit import services as audit
-from settld.core import clock
+from settld.core import clock, tenancy
 from settld.core.principals import Actor
 from tests.ops_console.world import make_person
 
@@ -75,14 +75,15 @@ def test_a_target_without_a_page_or_a_fitting_address_leads_nowhere():
 
 def test_an_act_names_its_person_and_keeps_the_principal(world, approver):
     person = make_person("ann", {"tenant_a": "finance"})
-    audit.append(
-        tenant_id="tenant_a",
-        actor=Actor(principal_id=f"person:{person.pk}"),
-        action="DRILL",
-        target_type="tenant",
-        target_id="tenant_a",
-        at=clock.now(),
-    )
+    with tenancy.tenant_scope("tenant_a"):
+        audit.append(
+            tenant_id="tenant_a",
+            actor=Actor(principal_id=f"person:{person.pk}"),
+            action="DRILL",
+            target_type="tenant",
+            target_id="tenant_a",
+            at=clock.now(),
+        )
 
     page = approver.get("/console/audit").content.decode()
 

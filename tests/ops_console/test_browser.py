@@ -14,14 +14,6 @@ pytestmark = [
 
 
 @pytest.fixture
-def deployment(live_db):
-    from tests.support.deployment import running
-
-    with running("simulator", "web") as started:
-        yield started
-
-
-@pytest.fixture
 def world(deployment):
     from tests.ops_console.world import World, make_person
 

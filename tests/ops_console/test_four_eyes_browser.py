@@ -15,14 +15,6 @@ ENTER = "\ue007"
 
 
 @pytest.fixture
-def deployment(live_db):
-    from tests.support.deployment import running
-
-    with running("simulator", "web") as started:
-        yield started
-
-
-@pytest.fixture
 def world(deployment):
     from tests.ops_console.world import World, make_person
 

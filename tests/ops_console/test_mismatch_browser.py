@@ -12,14 +12,6 @@ pytestmark = [
 
 
 @pytest.fixture
-def deployment(live_db):
-    from tests.support.deployment import running
-
-    with running("web") as started:
-        yield started
-
-
-@pytest.fixture
 def cases(deployment):
     from tests.ops_console.world import make_person
     from tests.reconciliation.cases import file_many

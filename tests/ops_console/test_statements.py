@@ -110,7 +110,7 @@ def test_queries_do_not_grow_with_the_statements(world, approver):
     for index in range(1, 8):
         world.payout(f"p{index}")
 
-    assert queries_of(approver, "/console/statements") == few <= 15
+    assert queries_of(approver, "/console/statements") == few <= 16
 
 
 # --- The month ------------------------------------------------------------------------------------
@@ -150,3 +150,13 @@ def test_only_who_may_change_money_closes_a_month(world, approver):
     assert approver.get(f"/console/statements/{PERIOD}/close").status_code == 403
     assert "Reopen…" not in approver.get("/console/statements").content.decode()
     assert approver.get("/console/statements/2026-13/close").status_code in (403, 404)
+
+
+def test_the_page_is_drawn_anew_once_a_month_is_closed(world, approver):
+    world.statement("p1")
+    part = {"HX-Request": "true", "HX-Target": "list"}
+
+    closed = approver.get("/console/statements", {"period": PERIOD}, headers=part)
+
+    assert closed["HX-Refresh"] == "true"
+    assert "HX-Refresh" not in approver.get("/console/statements", {"period": PERIOD})

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import threading
+import time
 
 import pytest
 
@@ -92,6 +93,48 @@ def test_the_gate_is_shared_by_processes(live_db):
 
     assert "skipped" not in first
     assert {other["reason"] for other in others} == {"interval_not_elapsed"}
+
+
+def test_a_run_that_loses_a_deadlock_against_people_deciding_is_done_again(live_db, monkeypatch):
+    """Somebody holds a case that the run wants to clear, and wants one that the run has renewed."""
+    from reconciliation.services import items, keeping
+    from settld.core import transactions
+    from settld.core.principals import Actor
+
+    with tenancy.tenant_scope(TENANT):
+        keys = [Books().statement(party) for party in ("p1", "p2")]
+        for key in keys:
+            Books().instruct(key)
+        Books().reconcile(persist=True)
+        Books().operate(keys[0])
+    renewed, held = threading.Event(), threading.Event()
+    plain, tries = keeping.clear_absent, []
+
+    def clear_absent(**more):
+        tries.append(1)
+        renewed.set()
+        held.wait(20)
+        return plain(**more)
+
+    monkeypatch.setattr(keeping, "clear_absent", clear_absent)
+
+    def work(number):
+        with tenancy.tenant_scope(TENANT):
+            if number == 0:
+                return items.books(
+                    tenant_id=TENANT, period="2026-02", provider_id="stub_default", actor=Actor.system("x"),
+                    now=NOW + dt.timedelta(minutes=1),
+                ).status  # fmt: skip
+            renewed.wait(20)
+            with transactions.atomic():
+                list(Mismatch.objects.select_for_update().filter(mismatch_key__contains="p1"))
+                held.set()
+                time.sleep(0.5)
+                list(Mismatch.objects.select_for_update().filter(mismatch_key__contains="p2"))
+            return "decided"
+
+    assert sorted(at_once(work, count=2)) == ["decided", "fail"]
+    assert len(tries) == 2
 
 
 @pytest.mark.parametrize("days", [0, 1])

@@ -7,10 +7,12 @@ from django.test.utils import CaptureQueriesContext
 
 from reconciliation.models import ProviderPeriod, ProviderTransfer, StatementCursor
 from reconciliation.services import statement_lines
-from settld.core import transactions
+from settld.core import clock, failpoints, tenancy, transactions
 from settld.core.locks import session_advisory
 from settld.stripe_gateway import client as gateway
 from settld.stripe_gateway.answers import transfer_page
+from settld.stripe_gateway.outcomes import ProviderAnswerUnusable
+from settld.tenants.models import Tenant
 from tests.reconciliation.books import NOW, TENANT
 from tests.reconciliation.statement import PAID_AT, pull
 from tests.support.simulator import API_KEY
@@ -129,6 +131,68 @@ def test_a_row_that_cannot_be_read_is_counted_and_does_not_stop_the_others(paid,
     assert pull().status == "ok"
     assert stored() == ["tr_0", "tr_1"]
     assert StatementCursor.objects.get(kind="transfers").unreadable == 1
+
+
+def test_a_row_that_no_table_can_hold_stops_nothing_either(paid, stripe):
+    fill(stripe, 2)
+    stripe.transfer("tr_far", at=PAID_AT + MINUTE, metadata=OURS)["created"] = 10**15
+    stripe.transfer("tr_nul", at=PAID_AT + MINUTE, metadata=OURS, transfer_group="a\x00b")
+
+    assert pull().is_complete
+    assert stored() == ["tr_0", "tr_1"]
+
+
+def test_a_reversed_transfer_that_cannot_be_read_stops_the_other_reversals_once_not_for_ever(
+    paid, stripe, monkeypatch
+):
+    old = PAID_AT - dt.timedelta(days=3)  # behind what the list of transfers tells again
+    well, ill = (stripe.transfer(name, at=old, metadata=OURS) for name in ("tr_well", "tr_ill"))
+    fill(stripe, 1)
+    pull()
+    stripe.reverse(well, amount=40)
+    stripe.reverse(ill, amount=50)
+    plain = stripe.retrieve_transfer
+
+    def retrieve(transfer_id):
+        if transfer_id == "tr_ill":
+            raise ProviderAnswerUnusable({"message": "not a transfer", "category": "invalid_response"})
+        return plain(transfer_id)
+
+    monkeypatch.setattr(stripe, "retrieve_transfer", retrieve)
+    assert pull(NOW + MINUTE).status == "error"
+    assert pull(NOW + 2 * MINUTE).is_complete
+    assert ProviderTransfer.objects.get(transfer_id="tr_well").amount_reversed_cents == 40
+    assert ProviderTransfer.objects.get(transfer_id="tr_ill").amount_reversed_cents == 0
+    assert StatementCursor.objects.get(kind="reversals").unreadable == 1
+
+
+def test_a_slow_provider_ends_a_pull_by_the_clock_and_the_next_goes_on(paid, stripe):
+    fill(stripe, 8)
+    with clock.freeze(NOW) as move:
+        stripe.before_page = lambda _provider: move(clock.now() + 4 * MINUTE)
+        first = pull()
+        assert (first.status, first.is_complete, first.pages, len(stored())) == ("ok", False, 2, 6)
+        assert pull(clock.now()).is_complete
+
+
+def test_a_crash_between_the_new_owner_and_the_old_leaves_no_line_to_both(paid, stripe):
+    """The line moves from the default tenant to the one that its account belongs to now."""
+    Tenant.objects.create(tenant_id="tenant_a", created_at=NOW, updated_at=NOW)
+    stripe.transfer("tr_moves", metadata={"settld_tenant_id": "tenant_unknown"})
+    pull()
+    stripe.transfers[0]["metadata"] = {"settld_tenant_id": "tenant_a"}
+
+    def die(name):
+        if name == "statement.after_commit":
+            raise KeyboardInterrupt
+
+    with failpoints.watched(die), pytest.raises(KeyboardInterrupt):
+        pull(NOW + MINUTE)
+    pull(NOW + 2 * MINUTE)
+
+    with tenancy.platform_scope(reason="test: every tenant's lines"), transactions.atomic():
+        lines = ProviderTransfer.objects.filter(withdrawn_at__isnull=True)
+        assert list(lines.values_list("tenant_id", flat=True)) == ["tenant_a"]
 
 
 def test_a_list_that_does_not_move_on_ends_as_an_error(paid, stripe, monkeypatch):

@@ -28,7 +28,12 @@ def employ(
 def _key(tenant_id: str, user: User, *, now: dt.datetime) -> str:
     with tenancy.tenant_scope(tenant_id):
         new = keys.create(
-            tenant_id=tenant_id, scopes=sorted(SCOPES), key_id=None, expires_at=None, description="tests",
-            actor=Actor(principal_id=f"person:{user.pk}", request_id="req_tests"), now=now,
-        )  # fmt: skip
+            tenant_id=tenant_id,
+            scopes=sorted(SCOPES),
+            key_id=f"sk_test_{user.username}_{tenant_id}",
+            expires_at=None,
+            description="tests",
+            actor=Actor(principal_id=f"person:{user.pk}", request_id="req_tests"),
+            now=now,
+        )
     return f"{new.key.key_id}.{new.secret}"

@@ -32,9 +32,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["once"]:
             raise CommandError("say --once; beat is what runs it again and again")
-        now = clock.now()
-        closed = worker.close_requested(now=now)
-        recovered = doubt.recover_due(now=now, limit=options["limit"])
+        closed = worker.close_requested(now=clock.now())
+        recovered = doubt.recover_due(now=clock.now(), limit=options["limit"])
         consumed = consumption.consume_due(
             owner=f"moneyrails_tick:{os.getpid()}", limit=options["limit"], budget_seconds=INBOX_SECONDS
         )

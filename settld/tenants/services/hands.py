@@ -15,11 +15,15 @@ from settld.core.principals import Actor
 KEY: Final = "auth:"
 PERSON: Final = "person:"
 MOST_KEYS: Final = 100  # a chain of keys that made keys; what lies beyond is not looked for
+ANYBODY: Final = "anybody"  # stands for what lies beyond, so it may be whoever is asked about
 
 
 @dataclass(frozen=True)
 class Hands:
-    """Every principal known to be able to act as one; the principal itself is always among them."""
+    """Every principal known to be able to act as one; the principal itself is always among them.
+
+    Where a chain of keys is too long to be followed, ANYBODY is among them as well.
+    """
 
     principal_id: str
     names: frozenset[str]
@@ -36,8 +40,9 @@ class Hands:
         return people[0] if len(people) == 1 else ""
 
     def touch(self, others: Iterable[str]) -> bool:
-        """Tell whether somebody is behind both."""
-        return not self.names.isdisjoint(others)
+        """Tell whether somebody is, or may be, behind both."""
+        theirs = frozenset(others)
+        return ANYBODY in self.names | theirs or not self.names.isdisjoint(theirs)
 
 
 def of(*, tenant_id: str, actor: Actor) -> Hands:
@@ -56,6 +61,8 @@ def behind(*, tenant_id: str, principal_id: str) -> Hands:
         known.add(name)
         if name.startswith(KEY):
             waiting += _makers(tenant_id, name.removeprefix(KEY))
+    if not known.issuperset(waiting):
+        known.add(ANYBODY)
     return Hands(principal_id, frozenset(known))
 
 

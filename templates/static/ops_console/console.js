@@ -113,6 +113,20 @@
     toast("error", "No answer from the server. Sending the same form again is safe.");
   });
 
+  /* --- Acts: when a form comes or goes, the keyboard goes on from there, not from the page's top --- */
+  var acting = false;
+  document.addEventListener("htmx:beforeRequest", function (event) {
+    if (event.detail.target && event.detail.target.id === "act") { acting = true; }
+  });
+  document.addEventListener("htmx:afterSettle", function () {
+    var act = document.getElementById("act");
+    if (!acting || !act) { return; }
+    acting = false;
+    var place = act.querySelector("[aria-invalid=true]") || act.querySelector("h2") || act;
+    if (!place.matches("input, select, textarea")) { place.tabIndex = -1; }
+    place.focus();
+  });
+
   /* A page nobody looks at, or in which somebody marks text, does not update itself. */
   document.addEventListener("htmx:beforeRequest", function (event) {
     if (event.detail.elt.id === "live" && (document.hidden || String(window.getSelection()))) { event.preventDefault(); }

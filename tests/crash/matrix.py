@@ -1,0 +1,95 @@
+"""Every commit boundary of the money rails: who passes it, and what is done if the process dies there.
+
+`False`: nothing has happened, the repeat makes it happen. `True`: it has happened and nobody was told, the
+repeat only tells. The stories are in `stories`; a point that the product has and this table has not fails
+a test.
+"""
+
+from typing import Final
+
+BOUNDARIES: Final[dict[str, dict[str, bool]]] = {
+    "Enqueue": {
+        "enqueue.before_write": False,
+        "enqueue.before_commit": False,
+        "idempotent.before_commit": False,
+        "idempotent.after_commit": True,
+        "enqueue.after_commit": True,
+    },
+    "Submit": {
+        "submit.before_t1": False,
+        "submit.before_t1_commit": False,
+        "submit.after_t1": False,
+        "submit.before_call": False,
+        "submit.after_call": True,
+        "submit.before_t2": True,
+        "submit.before_t2_commit": True,
+        "submit.after_t2": True,
+    },
+    "RefusedSubmit": {"submit.before_t2_failure": False, "submit.after_t2_failure": True},
+    "Recovery": {
+        "doubt.before_t1_commit": False,
+        "doubt.after_t1": False,
+        "doubt.before_list": False,
+        "doubt.after_list": False,
+        "submit.before_call": False,
+        "submit.after_call": True,
+        "submit.before_t2": True,
+        "submit.before_t2_commit": True,
+        "submit.after_t2": True,
+    },
+    "Ingest": {"ingest.before_commit": False, "ingest.after_commit": True},
+    "RefusedIngest": {"ingest.before_refused_commit": False},
+    "Consume": {"consume.before_commit": False, "consume.after_commit": True},
+    "Cancel": {"cancel.before_commit": False, "cancel.after_commit": True},
+    "AskForClose": {"close_request.before_commit": False},
+    "Close": {"close.before_freeze": False, "close.before_commit": False, "close.after_commit": True},
+    "Import": {"import.within": False, "import.before_commit": False, "import.after_commit": True},
+    "Adjust": {"adjust.before_commit": False, "adjust.after_commit": True},
+    "AskForApproval": {"approval_ask.before_commit": False},
+    "Approve": {
+        "plan_approval.before_commit": False,
+        "approval_approve.before_commit": False,
+        "approval_approve.after_commit": True,
+    },
+    "Stop": {"stop.before_commit": False, "stop.after_commit": True},
+    "Lift": {"lift.before_commit": False, "lift.after_commit": True},
+    "AskProvider": {
+        "unknown.before_t1": False,
+        "unknown.before_t1_commit": False,
+        "unknown.after_t1": False,
+        "doubt.before_list": False,
+        "doubt.after_list": False,
+        "submit.before_t2": False,
+        "submit.before_t2_commit": False,
+        "submit.after_t2": True,
+    },
+    "Replay": {"submit.before_call": False, "submit.after_call": True, "submit.before_t2_commit": True},
+    "Settle": {
+        "settle.before_t1": False,
+        "settle.before_t1_commit": False,
+        "settle.after_t1": False,
+        "settle.before_list": False,
+        "settle.after_list": False,
+        "settle.before_t2": False,
+        "settle.before_t2_commit": False,
+        "settle.after_t2": True,
+    },
+    "Reconcile": {"reconcile.before_commit": False, "reconcile.after_commit": True},
+    "ReadStatement": {"statement.before_commit": False, "statement.after_commit": True},
+    "ReconcileStatement": {
+        "reconcile.provider.before_commit": False,
+        "reconcile.provider.after_commit": True,
+    },
+    "Triage": {"triage.before_commit": False},
+    "StartBatch": {"triage_batch_start.before_commit": False, "triage_batch_start.after_commit": True},
+    "WorkBatch": {"triage_batch.before_commit": False, "triage_batch.after_commit": True},
+    "PutAccount": {"connect_upsert.before_commit": False, "connect_upsert.after_commit": True},
+    "DeleteAccount": {"connect_delete.before_commit": False, "connect_delete.after_commit": True},
+    "SyncAccounts": {
+        "connect_sync.before_call": False,
+        "connect_sync.after_call": False,
+        "connect_sync.before_commit": False,
+        "connect_sync.after_commit": True,
+    },
+    "AccountNews": {"connect_news.before_commit": False, "connect_news.after_commit": True},
+}
