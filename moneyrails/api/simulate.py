@@ -24,6 +24,7 @@ _GATE = openapi.obj(
     optional=("code", "details"),
 )
 _ROOM = openapi.maybe(openapi.CENTS)
+_SUM = {"description": "minor units; a text of digits beyond 2^53-1", "oneOf": [openapi.INT, openapi.TEXT]}
 _ANSWER = openapi.obj(
     {
         "schemaVersion": openapi.one_of("MoneyRailSimulation.v1"),
@@ -45,7 +46,7 @@ _ANSWER = openapi.obj(
                     {
                         "dayKey": openapi.TEXT,
                         "limitCents": _ROOM,
-                        "exposureCents": openapi.CENTS,
+                        "exposureCents": _SUM,
                         "headroomCents": _ROOM,
                     }
                 ),

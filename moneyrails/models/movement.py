@@ -53,6 +53,13 @@ class Movement(models.Model):
             ),
             fields.one_of("kind", MovementKind, name="movement_kind_known"),
         ]
+        indexes = [
+            models.Index(
+                fields=["tenant_id", "recorded_at"],
+                condition=Q(kind="transfer", provider_mode="production"),
+                name="movement_sent_lately",
+            ),
+        ]
         triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 
     def __str__(self) -> str:

@@ -89,5 +89,6 @@ def _require_cancellable(operation: Operation) -> None:
             raise CancelNotSupported(details=details)
         return
     latest = operations.lock_latest_attempt(operation)
-    if latest is not None and latest.is_open:
+    # A reference before the submission is a transfer that a sender made after it had lost its lease.
+    if operation.provider_ref or (latest is not None and latest.is_open):
         raise CancelInFlight(details=details)

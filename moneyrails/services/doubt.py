@@ -118,7 +118,8 @@ def _resolve(opened: Dispatch, rail: Rail, *, may_send: bool, now: dt.datetime) 
     try:
         finding = resolution.find_out(opened, rail, now=now)
     except ProviderFailure as failure:
-        dispatch.record_failure(opened, failure, now=now)
+        # Nobody was asked while the circuit is open: that is no reason to wait longer until the next look.
+        dispatch.record_failure(opened, failure, is_counted=not failure.is_circuit_open, now=now)
         return "in_doubt"
     if isinstance(finding, resolution.Indeterminate):
         dispatch.give_up(

@@ -213,9 +213,9 @@ def daily_limit(case: Case) -> Refusal | None:
             details={
                 "providerId": case.provider.provider_id,
                 "dayKey": case.day_key,
-                "currentExposureCents": case.exposure_cents,
+                "currentExposureCents": money.exact(case.exposure_cents),
                 "payoutAmountCents": case.net_cents,
-                "projectedExposureCents": projected,
+                "projectedExposureCents": money.exact(projected),
                 "dailyPayoutLimitCents": limit,
             }
         )
@@ -273,7 +273,7 @@ LIMITS = (
         daily_limit,
         lambda case: {
             "limitCents": case.controls.daily_payout_limit_cents,
-            "projectedCents": case.exposure_cents + case.net_cents,
+            "projectedCents": money.exact(case.exposure_cents + case.net_cents),
         },
     ),
 )

@@ -213,7 +213,7 @@ def headroom(case: gates.Case) -> dict[str, Any]:
         "today": {
             "dayKey": case.day_key,
             "limitCents": limit,
-            "exposureCents": case.exposure_cents,
+            "exposureCents": money.exact(case.exposure_cents),
             "headroomCents": today,
         },
         "largestPayoutNowCents": min(room) if room else None,

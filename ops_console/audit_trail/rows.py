@@ -61,4 +61,6 @@ def _target(row: OpsAudit, details: dict[str, object]) -> str:
     party, period = details.get("partyId"), details.get("period")
     if isinstance(party, str) and isinstance(period, str):
         return f"{party} {period}"
+    if row.target_id.startswith("*:"):  # one row for many statements of a month
+        return f"Statements of {row.target_id.removeprefix('*:')}"
     return words.payout_subject(row.target_id)

@@ -15,7 +15,10 @@ from settld.audit.queries import AuditFilter
 @workspace("ops_read", "audit_read")
 def audit(request: HttpRequest, visit: Visit) -> HttpResponse:
     """List the chain, newest first."""
-    filters = {name: request.GET.get(name, "").strip()[:500] for name in ("action", "target", "request")}
+    filters = {
+        name: request.GET.get(name, "").replace("\x00", "").strip()[:500]
+        for name in ("action", "target", "request")
+    }
     place = request.GET.get("before", "")
     before = int(place) if place.isascii() and place.isdigit() and len(place) <= 18 else None
     found = rows.newest(

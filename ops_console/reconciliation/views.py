@@ -177,7 +177,7 @@ def _form(visit: Visit, period: str, provider: str) -> ActForm:
         tenant_id=visit.tenant_id,
         fields=(
             Field(
-                "period", "Month", value=period if clock.is_period(period) else "", max_length=7,
+                "period", "Period", value=period if clock.is_period(period) else "", max_length=7,
                 hint="As YYYY-MM. Leave it empty for the newest months with instructions.",
             ),
             Field(

@@ -65,6 +65,11 @@ class Document:
         return SourceType.MONEY_RAILS if self.side is Side.BOOKS else SourceType.PROVIDER_STATEMENT
 
 
+def statement_subject(provider_id: str) -> str:
+    """Name a provider for `lock_subject` when it is its statement that is compared."""
+    return f"{provider_id}\nprovider"
+
+
 def lock_subject(*, tenant_id: str, period: str, provider_id: str) -> None:
     """Let one run at a time keep results about a period at a provider."""
     locks.advisory_xact("\n".join(["money_rail_reconcile", tenant_id, period, provider_id]))

@@ -69,7 +69,8 @@ def reconcile(
     if not persist:
         return _report(tenant_id, period, provider, covered, now=now)[0]
     with transactions.atomic():
-        keeping.lock_subject(tenant_id=tenant_id, period=period, provider_id=f"{provider}\nprovider")
+        subject_name = keeping.statement_subject(provider)
+        keeping.lock_subject(tenant_id=tenant_id, period=period, provider_id=subject_name)
         subject, _ = ProviderPeriod.objects.get_or_create(
             tenant_id=tenant_id, provider_id=provider, period=period, defaults={"changed_at": now}
         )
@@ -91,9 +92,11 @@ def reconcile(
             for group, row in differences
         )
         stored = keeping.keep(tenant_id=tenant_id, document=document, queue=queue, now=now)
-        ProviderPeriod.objects.filter(pk=subject.pk).update(
-            compared_revision=subject.revision, compared_at=now
-        )
+        # What changed within the lag was given its time, and so has to be looked at once more after it;
+        # twice the lag, for the provider's clock may be ahead of ours.
+        is_judged = subject.changed_at + 2 * _lag() <= now
+        compared = subject.revision if is_judged else subject.compared_revision
+        ProviderPeriod.objects.filter(pk=subject.pk).update(compared_revision=compared, compared_at=now)
         alerts.give_if_due(tenant_id=tenant_id, actor=actor, now=now)
         failpoints.hit("reconcile.provider.before_commit")
     failpoints.hit("reconcile.provider.after_commit")
@@ -108,7 +111,7 @@ def _report(
         period=period,
         provider_id=provider_id,
         covered=covered,
-        lag=dt.timedelta(seconds=settings.PROVIDER_STATEMENT["lag_seconds"]),
+        lag=_lag(),
         now=now,
     )
     found = comparison.differences
@@ -133,6 +136,10 @@ def _report(
         truncated=found.truncated,
     )
     return report, found
+
+
+def _lag() -> dt.timedelta:
+    return dt.timedelta(seconds=settings.PROVIDER_STATEMENT["lag_seconds"])
 
 
 def artifact_id(*, period: str, provider_id: str, report_hash: str) -> str:

@@ -50,6 +50,13 @@ def summarise(covered: list[Covered]) -> dict[str, int]:
     }
 
 
+def for_one_tenant(pulled: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Tell a tenant how reading went, without what the statement holds of others: counts, and a provider's
+    words, which may name somebody else's transfer.
+    """
+    return pulled and {name: pulled[name] for name in ("status", "complete", "code")}
+
+
 def result(
     *,
     tenant_id: str | None,

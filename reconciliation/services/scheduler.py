@@ -142,7 +142,7 @@ def _cover_all(order: Order, plan: Plan, *, actor: Actor) -> dict[str, Any]:
         tenant_id=order.tenant_id,
         inputs=order.inputs,
         covered=covered,
-        pulled=pulled,
+        pulled=run_results.for_one_tenant(pulled) if order.tenant_id else pulled,
         started_at=started_at,
         runtime_ms=runtime_ms,
     )
@@ -224,7 +224,7 @@ def _note(done: Covered, order: Order, pulled: dict[str, Any] | None) -> None:
         tenant_id=None,
         inputs=order.inputs,
         covered=[done],
-        pulled=pulled,
+        pulled=run_results.for_one_tenant(pulled),
         started_at=done.started_at,
         runtime_ms=done.runtime_ms,
     )

@@ -92,7 +92,9 @@ def pull(*, now: dt.datetime, max_pages: int | None = None) -> Pulled:
 
 
 def _pull(*, now: dt.datetime, budget: int) -> Pulled:
-    readers: tuple[tuple[str, Callable[..., Page], Callable[[Page, StatementCursor], list[Transfer]]], ...] = (
+    readers: tuple[
+        tuple[str, Callable[..., Page], Callable[[Page, StatementCursor], list[Transfer]]], ...
+    ] = (
         (TRANSFERS, client.transfers_page, lambda page, _cursor: list(page.rows)),
         (REVERSALS, client.reversals_page, _reversed_transfers),
     )
@@ -139,7 +141,9 @@ def _reversed_transfers(page: Page, cursor: StatementCursor) -> list[Transfer]:
                 raise
             cursor.unreadable += 1
             log.error(
-                "provider_statement_transfer_unreadable", transfer_id=transfer_id, error=refusal.error["message"]
+                "provider_statement_transfer_unreadable",
+                transfer_id=transfer_id,
+                error=refusal.error["message"],
             )
     return found
 

@@ -14,7 +14,7 @@ from django.db import connection
 from reconciliation.models import Mismatch, Triage, TriageAction
 from reconciliation.services import keeping
 from reconciliation.services.rows import triage_key
-from reconciliation.states import DECIDED, TriageStatus
+from reconciliation.states import DECIDED, SourceType, TriageStatus
 from settld.audit import services as audit
 from settld.core import failpoints, locks
 from settld.core.errors import Conflict, Invalid, NotFound
@@ -195,11 +195,8 @@ def _decide(
 
 
 def subject_of_key(*, tenant_id: str, triage_key: str) -> Subject:
-    """Find what a key alone stands for, by its decision or its case; TriageNotFound when nobody knows it."""
-    found: Triage | Mismatch | None = Triage.objects.filter(
-        tenant_id=tenant_id, triage_key=triage_key
-    ).first()
-    found = found or Mismatch.objects.filter(tenant_id=tenant_id, triage_key=triage_key).first()
+    """Find what a key alone stands for: a decision that was made; TriageNotFound when none was."""
+    found = Triage.objects.filter(tenant_id=tenant_id, triage_key=triage_key).first()
     if found is None:
         raise TriageNotFound()
     return Subject.of(found)
@@ -227,9 +224,16 @@ def _lock_mismatches(tenant_id: str, wanted: Sequence[Wanted]) -> dict[str, Mism
     absent = [key for key in by_key if key not in found]
     if not absent:
         return found
-    for period, provider_id in sorted({(by_key[key].period, by_key[key].provider_id) for key in absent}):
+    for period, provider_id in sorted({_writer(by_key[key]) for key in absent}):
         keeping.lock_subject(tenant_id=tenant_id, period=period, provider_id=provider_id)
     return found | _found(tenant_id, absent)
+
+
+def _writer(subject: Subject) -> tuple[str, str]:
+    """Name the run that may be about to write a case, as that run names what it locks."""
+    is_statement = subject.source_type == SourceType.PROVIDER_STATEMENT
+    name = keeping.statement_subject(subject.provider_id) if is_statement else subject.provider_id
+    return subject.period, name
 
 
 def _found(tenant_id: str, keys: list[str]) -> dict[str, Mismatch]:

@@ -15,6 +15,7 @@ from settld.core.principals import Actor, Principal
 
 DEFAULT_TENANT = "tenant_default"
 MOST_NESTED = 100
+MOST_DROPPED_BYTES = 8_000_000
 
 
 class OpsRequest(HttpRequest):
@@ -61,10 +62,11 @@ def principal_label(request: HttpRequest) -> str:
 
 
 def raw_body(request: HttpRequest, *, limit: int | None = None) -> bytes:
-    """Read the body's bytes, refusing more than the limit without reading on."""
+    """Read the body's bytes, refusing more than the limit without keeping them."""
     most = limit or settings.MAX_BODY_BYTES
     length = request.META.get("CONTENT_LENGTH") or ""
     if length.isdigit() and int(length) > most:
+        _drop_body(request, length=int(length))
         raise BodyTooLarge()
     if not length and "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
         return _chunked_body(request, most=most)
@@ -75,6 +77,19 @@ def raw_body(request: HttpRequest, *, limit: int | None = None) -> bytes:
     if len(content) > most:
         raise BodyTooLarge()
     return content
+
+
+def _drop_body(request: HttpRequest, *, length: int) -> None:
+    """Read a refused body away: a connection closed on who is still sending resets, and the answer is lost.
+
+    A body far beyond the limit is not waited for.
+    """
+    left = length if length <= MOST_DROPPED_BYTES else 0
+    try:
+        while left > 0 and (chunk := request.read(min(left, 65_536))):
+            left -= len(chunk)
+    except OSError:
+        return  # the sender has gone
 
 
 def _chunked_body(request: Any, *, most: int) -> bytes:

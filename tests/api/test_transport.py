@@ -35,6 +35,19 @@ def test_a_body_over_the_limit_is_413_P1(api, settings):
     assert refusal(answer) == (413, "BODY_TOO_LARGE")
 
 
+@pytest.mark.parametrize(("sent", "read"), [(200, 200), (8_000_001, 0)])
+def test_a_refused_body_is_read_away_within_reason_so_that_its_sender_hears_why_P1(settings, sent, read):
+    from django.test import RequestFactory
+
+    from settld.api.requests import BodyTooLarge, raw_body
+
+    settings.MAX_BODY_BYTES = 100
+    request = RequestFactory().post("/ops/api-keys", b"x" * sent, content_type="application/json")
+    with pytest.raises(BodyTooLarge):
+        raw_body(request)
+    assert len(request.read()) == sent - read
+
+
 @pytest.mark.parametrize(
     "raw",
     [b"{", b"nul", b"\xff\xfe", b'{"a":NaN}', b'{"a":' + b"[" * 100_000, b'"text"', b"[]", b'{"a":"\\u0000"}',

@@ -84,6 +84,24 @@ def test_in_a_slow_round_each_attempt_is_leased_from_its_own_turn_on_3_4(world, 
     assert leases == [attempts.LEASE, attempts.LEASE]
 
 
+def test_looks_that_an_open_circuit_kept_from_the_provider_do_not_lengthen_the_wait(world, died):
+    """Else an outage of minutes would leave doubts to be looked at an hour after its end."""
+    import datetime as dt
+
+    from moneyrails.services import attempts, doubt
+    from settld.stripe_gateway.outcomes import ProviderNotExecuted
+
+    class ShutRail(world.RecordingRail):
+        def find_transfers(self, order):
+            raise ProviderNotExecuted({"category": "circuit_open", "message": "nothing was sent"})
+
+    for minute in range(4):
+        now = world.NOW + dt.timedelta(minutes=minute)
+        assert doubt.recover_due(now=now, rail=ShutRail()) == {"in_doubt": 1}
+    attempt = attempts.DispatchAttempt.objects.get()
+    assert (attempt.status, attempt.next_check_at - now) == ("in_doubt", attempts.CHECK_EVERY)
+
+
 def test_a_finding_without_a_receiver_is_not_swallowed(monkeypatch, world):
     from moneyrails import findings
 

@@ -70,6 +70,18 @@ def test_headroom_is_what_the_caps_leave(world):
     assert simulate(world)["headroom"]["today"]["headroomCents"] == 0
 
 
+def test_an_exposure_beyond_what_json_readers_keep_is_told_in_digits(world):
+    most = 2**53 - 1
+    for party in ("p1", "p2"):
+        world.enqueued(party, payout_cents=most)
+    world.set_controls(dailyPayoutLimitCents=most)
+    answer = simulate(world, cents=1)
+    assert answer["headroom"]["today"]["exposureCents"] == str(2 * most)
+    refused = next(gate for gate in answer["gates"] if gate["gate"] == 14)
+    assert refused["details"]["currentExposureCents"] == str(2 * most)
+    assert refused["details"]["projectedExposureCents"] == str(2 * most + 1)
+
+
 def owing(world, party, cents):
     world.walked(world.enqueued(party, "2025-12", cents), "submitted", "confirmed", "reversed")
 

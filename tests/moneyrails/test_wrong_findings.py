@@ -133,6 +133,31 @@ def test_a_sender_that_wakes_up_after_the_settlement_files_the_case(world, doubt
     assert cases() == [("transfer_after_not_sent", "critical", made.transfer_id)]
 
 
+def test_what_a_late_sender_is_known_to_have_paid_is_not_cancelled_but_adopted_10_8(world, doubts, rail):
+    """After "not sent" a cancellation is possible; not any more once the transfer's id is on the payout."""
+    from moneyrails.services import cancellation
+    from moneyrails.services.cancellation import CancelInFlight
+    from moneyrails.services.submit_conditions import SubmitInProgress
+    from tests.support.factories import key_of
+
+    attempt = doubts.indeterminate(world, rail)
+
+    class Sleeper(RecordingRail):
+        def create_transfer(self, order):
+            doubts.settle(attempt, rail, "not_sent", now=doubts.LATE)
+            return super().create_transfer(order)
+
+    sleeper = Sleeper()
+    with pytest.raises(SubmitInProgress):
+        doubts.replay(attempt, sleeper, now=doubts.LATER)
+    with pytest.raises(CancelInFlight):
+        cancellation.cancel(**key_of(attempt.operation), actor=world.ACTOR, now=doubts.LATE)
+    (made,) = sleeper.made.values()
+    done = submit(doubts, world, attempt, sleeper)
+    assert (done.operation.state, done.operation.provider_ref) == ("submitted", made.transfer_id)
+    assert list(sleeper.made.values()) == [made]
+
+
 def test_settling_as_sent_beside_another_transfer_of_the_payout_files_the_other(world, doubts, rail):
     attempt = doubts.in_doubt(world, rail)
     doubts.stranger(rail, attempt.operation, transfer_id="tr_one")

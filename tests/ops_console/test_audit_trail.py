@@ -12,7 +12,7 @@ from tests.ops_console.world import make_person
 
 
 def actions_of(answer):
-    return re.findall(r'<td class="number">(\d+)</td>', answer.content.decode())
+    return re.findall(r'<td class="number hide-small">(\d+)</td>', answer.content.decode())
 
 
 def test_the_chain_is_listed_newest_first_with_its_positions(world, approver):
@@ -31,6 +31,8 @@ def test_the_chain_is_listed_newest_first_with_its_positions(world, approver):
         ({"action": "payout enqueued"}, 1),
         ({"request": "req_mine"}, 1),
         ({"target": "nothing"}, 0),
+        ({"action": "PAYOUT_ENQUEUED\0"}, 1),
+        ({"target": "\0nothing"}, 0),
     ],
 )
 def test_filters_narrow_the_rows(world, approver, filters, shown):

@@ -42,6 +42,7 @@ def test_an_operator_enqueues_submits_and_watches(world, page):
     assert PERIOD in page.text
     page.one("#act a.button--main").click()
     page.shows("Submit this payout?")
+    page.until(lambda: page.driver.switch_to.active_element.tag_name == "h2")  # the keyboard goes on there
     page.one("#act button[type=submit]").click()
     page.shows("Submitted.")
     page.shows("Money left: 123.45 USD")

@@ -70,7 +70,8 @@ def test_a_gate_that_refuses_is_said_in_the_form(world, finance):
 
     assert answer.status_code == 409
     assert b"PAYOUT_AMOUNT_LIMIT_EXCEEDED" in answer.content
-    assert b"maxPayoutAmountCents" in answer.content
+    assert b'<dt>Max payout amount</dt><dd class="mono">50.00 USD</dd>' in answer.content
+    assert b"Raise the cap of one payout in Controls" in answer.content
     assert count_rows(Operation, "tenant_a") == 0
 
 

@@ -135,6 +135,7 @@ def test_the_expected_revision_guards_and_zero_means_none_yet(api):
 
 @pytest.mark.django_db
 def test_a_key_alone_changes_what_stands_and_an_unknown_one_is_404(api):
+    found(queue_row())
     assert refusal(post(api, triageKey=KEY, status="resolved")) == (404, "NOT_FOUND")
     decided(api)
     assert body(post(api, triageKey=KEY, status="resolved"))["triage"]["status"] == "resolved"
