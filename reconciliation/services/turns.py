@@ -47,7 +47,8 @@ LEFT JOIN provider_statement_period AS told
 WHERE movement.tenant_id = %(tenant_id)s AND movement.kind = 'transfer'
   AND movement.provider_mode = 'production' AND movement.provider_id = ANY(%(providers)s)
   AND movement.recorded_at BETWEEN %(since)s AND %(until)s
-  AND (told.compared_at IS NULL OR told.compared_at < movement.recorded_at + make_interval(secs => %(wait_seconds)s))
+  AND (told.compared_at IS NULL
+       OR told.compared_at < movement.recorded_at + make_interval(secs => %(wait_seconds)s))
 ORDER BY operation.period DESC, operation.provider_id LIMIT %(limit)s
 """
 _LOOKS_BACK: Final = dt.timedelta(days=30)
