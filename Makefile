@@ -34,7 +34,7 @@ demo: setup ## Seed the demo into the deployment that `make run` started
 	@$(PY) -m settld.launcher manage demo
 
 test: setup ## The whole test suite
-	@$(PY) -m pytest -n $(PYTEST_WORKERS) -m "not bench" $(PYTEST_ARGS)
+	@$(PY) -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not bench" $(PYTEST_ARGS)
 
 check: setup ## Format, lint, types, imports, migrations, OpenAPI snapshot, fast tests
 	@$(PY) -m ruff format --check .
@@ -46,7 +46,7 @@ check: setup ## Format, lint, types, imports, migrations, OpenAPI snapshot, fast
 	@$(MAKE) fast
 
 fast: setup ## The tests that are not marked slow
-	@$(PY) -m pytest -n $(PYTEST_WORKERS) -m "not slow and not bench and not browser" -q $(PYTEST_ARGS)
+	@$(PY) -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not slow and not bench and not browser" -q $(PYTEST_ARGS)
 
 bench: setup ## Measure against a floor taken in the same run
 	@$(PY) -m tests.bench $(BENCH_ARGS)
