@@ -7,8 +7,8 @@ from typing import Final
 from django.conf import settings
 
 from moneyrails.queries.debt_accounts import AccountFilter
-from ops_console.payouts.filters import TEXT_MOST, Choice
-from settld.core import clock
+from ops_console.addresses import Address
+from ops_console.payouts.filters import Choice
 
 MODES: Final = ("sandbox", "production")
 SHOWN: Final = {"": "Every party with a reversal", "open": "Only who owes"}
@@ -75,28 +75,14 @@ class Filters:
 
 def read(parameters: Mapping[str, str]) -> Filters:
     """Read the filters from an address; what cannot be understood is left out and said."""
-    faults: list[str] = []
-
-    def text(name: str) -> str:
-        return parameters.get(name, "").replace("\x00", "").strip()[:TEXT_MOST]
-
-    def one_of(name: str, allowed: tuple[str, ...], what: str) -> str:
-        value = text(name)
-        if value and value not in allowed:
-            faults.append(f"“{value}” is no {what}; that filter is left out.")
-            return ""
-        return value
-
-    period = text("period")
-    if period and not clock.is_period(period):
-        faults.append(f"“{period}” is no period; write YYYY-MM.")
-        period = ""
+    address = Address(parameters)
+    period = address.period("period")
     return Filters(
-        q=text("q"),
-        party=text("party"),
-        provider=text("provider"),
-        mode=one_of("mode", MODES, "mode"),
+        q=address.text("q"),
+        party=address.text("party"),
+        provider=address.text("provider"),
+        mode=address.one_of("mode", MODES, "mode"),
         period=period,
-        show=one_of("show", tuple(SHOWN), "choice of parties"),
-        faults=tuple(faults),
+        show=address.one_of("show", tuple(SHOWN), "choice of parties"),
+        faults=tuple(address.faults),
     )

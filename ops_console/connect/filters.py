@@ -7,6 +7,7 @@ from typing import Final
 from django.db.models import Q, QuerySet
 
 from moneyrails.models import ConnectAccount
+from ops_console.addresses import Address
 from ops_console.payouts.filters import Choice
 
 STATUSES: Final[dict[str, str]] = {
@@ -27,7 +28,6 @@ DUE: Final[dict[str, str]] = {
     "pending": "Something is being checked",
     "nothing": "Nothing",
 }
-TEXT_MOST: Final = 200
 
 
 @dataclass(frozen=True)
@@ -69,25 +69,14 @@ class Filters:
 
 def read(parameters: Mapping[str, str]) -> Filters:
     """Read the filters from an address; what cannot be understood is left out and said."""
-    faults: list[str] = []
-
-    def text(name: str) -> str:
-        return parameters.get(name, "").replace("\x00", "").strip()[:TEXT_MOST]
-
-    def one_of(name: str, allowed: Mapping[str, str], what: str) -> str:
-        value = text(name)
-        if value and value not in allowed:
-            faults.append(f"“{value}” is no {what}; that filter is left out.")
-            return ""
-        return value
-
+    address = Address(parameters, most=200)
     return Filters(
-        q=text("q"),
-        status=one_of("status", STATUSES, "status"),
-        kyb=one_of("kyb", KYB, "result of a check"),
-        party=text("party"),
-        due=one_of("due", DUE, "choice"),
-        faults=tuple(faults),
+        q=address.text("q"),
+        status=address.one_of("status", STATUSES, "status"),
+        kyb=address.one_of("kyb", KYB, "result of a check"),
+        party=address.text("party"),
+        due=address.one_of("due", DUE, "choice"),
+        faults=tuple(address.faults),
     )
 
 

@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from moneyrails import states
 from moneyrails.models import DispatchAttempt, Operation
 from ops_console import words
-from settld.core import clock
+from ops_console.addresses import Address
 
 DATES: Final = ("initiated", "submitted", "confirmed", "failed", "cancelled", "reversed")
 DISPATCH: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
@@ -21,7 +21,6 @@ DISPATCH: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "dispatching": ("Dispatching", ("dispatching",)),
 }
 MODES: Final = ("sandbox", "production")
-TEXT_MOST: Final = 500
 
 
 @dataclass(frozen=True)
@@ -109,42 +108,20 @@ class Filters:
 
 def read(parameters: Mapping[str, str]) -> Filters:
     """Read the filters from an address; what cannot be understood is left out and said."""
-    faults: list[str] = []
-
-    def text(name: str) -> str:
-        return parameters.get(name, "").replace("\x00", "").strip()[:TEXT_MOST]
-
-    def one_of(name: str, allowed: tuple[str, ...], what: str) -> str:
-        value = text(name)
-        if value and value not in allowed:
-            faults.append(f"“{value}” is no {what}; that filter is left out.")
-            return ""
-        return value
-
-    def day(name: str) -> str:
-        value = text(name)
-        try:
-            return dt.date.fromisoformat(value).isoformat() if value else ""
-        except ValueError:
-            faults.append(f"“{value}” is no date; write YYYY-MM-DD.")
-            return ""
-
-    period = text("period")
-    if period and not clock.is_period(period):
-        faults.append(f"“{period}” is no period; write YYYY-MM.")
-        period = ""
+    address = Address(parameters)
+    period = address.period("period")
     return Filters(
-        q=text("q"),
-        state=one_of("state", tuple(words.STATE_LABELS), "state"),
-        dispatch=one_of("dispatch", tuple(DISPATCH), "dispatch finding"),
-        provider=text("provider"),
+        q=address.text("q"),
+        state=address.one_of("state", tuple(words.STATE_LABELS), "state"),
+        dispatch=address.one_of("dispatch", tuple(DISPATCH), "dispatch finding"),
+        provider=address.text("provider"),
         period=period,
-        party=text("party"),
-        date=one_of("date", DATES, "date") or "initiated",
-        date_from=day("from"),
-        date_to=day("to"),
-        counting=one_of("counting", MODES, "mode"),
-        faults=tuple(faults),
+        party=address.text("party"),
+        date=address.one_of("date", DATES, "date") or "initiated",
+        date_from=address.day("from"),
+        date_to=address.day("to"),
+        counting=address.one_of("counting", MODES, "mode"),
+        faults=tuple(address.faults),
     )
 
 

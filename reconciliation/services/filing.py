@@ -32,5 +32,5 @@ def note(
         mismatch_key=mismatch_key,
         details=details,
     )
-    triage.lock_case(tenant_id=tenant_id, triage_key=row.triage_key)
+    triage.lock_cases(tenant_id=tenant_id, triage_keys=[row.triage_key])
     keeping.record(tenant_id=tenant_id, queue=[row], report_hash="", now=now)

@@ -16,7 +16,7 @@ from reconciliation.services import keeping
 from reconciliation.services.rows import triage_key
 from reconciliation.states import DECIDED, SourceType, TriageStatus
 from settld.audit import services as audit
-from settld.core import failpoints, locks
+from settld.core import failpoints
 from settld.core.errors import Conflict, Invalid, NotFound
 from settld.core.principals import Actor
 
@@ -142,7 +142,7 @@ def decide_many(
     keys = [each.subject.triage_key for each in wanted]
     if len(keys) > MOST_AT_ONCE or len(set(keys)) != len(keys):
         raise ValueError("too many decisions at once, or two about one case")
-    _lock_cases(tenant_id, sorted(keys))
+    lock_cases(tenant_id=tenant_id, triage_keys=keys)
     cases = _lock_mismatches(tenant_id, wanted)
     standing = {
         row.triage_key: row
@@ -202,14 +202,9 @@ def subject_of_key(*, tenant_id: str, triage_key: str) -> Subject:
     return Subject.of(found)
 
 
-def lock_case(*, tenant_id: str, triage_key: str) -> None:
-    """Let one decision, or one filing from outside a run, at a time touch a case."""
-    locks.advisory_xact("\n".join(["triage", tenant_id, triage_key]))
-
-
-def _lock_cases(tenant_id: str, keys: list[str]) -> None:
-    """Lock as `lock_case` does, many in one order."""
-    names = ["\n".join(["triage", tenant_id, key]) for key in keys]
+def lock_cases(*, tenant_id: str, triage_keys: Sequence[str]) -> None:
+    """Let one decision, or one filing from outside a run, at a time touch a case; many in one order."""
+    names = ["\n".join(["triage", tenant_id, key]) for key in sorted(triage_keys)]
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(%s::text[]) AS name",

@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from ops_console.evidence.packs.collecting import Collected
 from settld.audit.models import OpsAudit, OpsAuditCheckpoint, OpsAuditHead
-from settld.core import clock
+from settld.audit.services import verify
 
 EXPORTED: Final = "EVIDENCE_PACK_EXPORTED"
 MOST_AUDIT: Final = 2_000
@@ -71,21 +71,8 @@ def trail(found: Collected, *, tenant_id: str) -> Trail:
 
 
 def header(row: OpsAudit) -> dict[str, Any]:
-    """Write all of a row that its hash covers."""
-    return {
-        "tenantId": row.tenant_id,
-        "seq": row.seq,
-        "actorKeyId": row.actor_key_id,
-        "actorPrincipalId": row.actor_principal_id,
-        "action": row.action,
-        "targetType": row.target_type,
-        "targetId": row.target_id,
-        "requestId": row.request_id,
-        "at": clock.iso(row.at),
-        "detailsHash": row.details_hash,
-        "prevHash": row.prev_hash,
-        "rowHash": row.row_hash,
-    }
+    """Write all of a row that its hash covers, and the hash."""
+    return {**verify.header(row), "rowHash": row.row_hash}
 
 
 def _signed(checkpoint: OpsAuditCheckpoint) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from settld.audit.models import OpsAudit, OpsAuditCheckpoint, OpsAuditHead
 from settld.audit.models.chain import GENESIS
@@ -77,23 +77,26 @@ def _unmet_checkpoint(*, tenant_id: str) -> tuple[int, str] | None:
     return None
 
 
+def header(row: OpsAudit) -> dict[str, Any]:
+    """Write all of a row that its hash covers."""
+    return {
+        "tenantId": row.tenant_id,
+        "seq": row.seq,
+        "actorKeyId": row.actor_key_id,
+        "actorPrincipalId": row.actor_principal_id,
+        "action": row.action,
+        "targetType": row.target_type,
+        "targetId": row.target_id,
+        "requestId": row.request_id,
+        "at": clock.iso(row.at),
+        "detailsHash": row.details_hash,
+        "prevHash": row.prev_hash,
+    }
+
+
 def row_hash(row: OpsAudit) -> str:
     """Compute what a row's hash must be."""
-    return canonical_hash(
-        {
-            "tenantId": row.tenant_id,
-            "seq": row.seq,
-            "actorKeyId": row.actor_key_id,
-            "actorPrincipalId": row.actor_principal_id,
-            "action": row.action,
-            "targetType": row.target_type,
-            "targetId": row.target_id,
-            "requestId": row.request_id,
-            "at": clock.iso(row.at),
-            "detailsHash": row.details_hash,
-            "prevHash": row.prev_hash,
-        }
-    )
+    return canonical_hash(header(row))
 
 
 def _fault(row: OpsAudit, *, expected_seq: int, previous: str) -> str | None:
