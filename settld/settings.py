@@ -10,6 +10,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from settld import settings_parsing as parsing
+from settld.settings_billing import billing
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -63,6 +64,7 @@ INSTALLED_APPS = [
     "settld.ledger",
     "settld.closing",
     "moneyrails",
+    "billing",
     "billing.plans",
     "reconciliation",
     "ops_console",
@@ -264,6 +266,7 @@ MAINTENANCE_INTERVAL_SECONDS = parsing.positive(env, "PROXY_MAINTENANCE_INTERVAL
 
 # --- Stripe ---------------------------------------------------------------------------------------
 STRIPE = parsing.stripe(env)
+BILLING = billing(env, stripe=STRIPE)
 
 # --- Export destinations (spec ruling 19) ---------------------------------------------------------
 EXPORT_DESTINATIONS = parsing.export_destinations(env, is_production=IS_PRODUCTION)

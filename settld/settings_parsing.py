@@ -493,7 +493,7 @@ def stripe(env: environ.Env) -> Stripe:
         circuit_open_ms=positive(env, f"{prefix}CIRCUIT_OPEN_MS", 30_000),
         connect_timeout_ms=positive(env, f"{prefix}CONNECT_TIMEOUT_MS", 5_000),
         total_timeout_ms=positive(env, f"{prefix}TOTAL_TIMEOUT_MS", 20_000),
-        pinned_api_version=text(env, f"{prefix}API_VERSION"),
+        pinned_api_version=text(env, f"{prefix}API_VERSION") or text(env, "BILLING_STRIPE_API_VERSION"),
     )
 
 

@@ -35,6 +35,11 @@ def monotonic() -> float:
     return time.monotonic() if frozen is None else frozen.timestamp()
 
 
+def is_frozen() -> bool:
+    """Tell whether a test has stopped our clock in this context."""
+    return _frozen.get() is not None
+
+
 def _set(instant: dt.datetime) -> None:
     _frozen.set(instant.astimezone(dt.UTC))
 
