@@ -103,6 +103,23 @@ ITEM_PRICE = migrations.RunSQL(
     reverse_sql="ALTER TABLE billing_subscription_items DROP CONSTRAINT billing_fk_price",
 )
 
+# A workspace's owner is left open: a tenant may be run by API keys alone.
+ENTITY_SHAPE = migrations.RunSQL(
+    sql="""
+ALTER TABLE billable_entities ADD CONSTRAINT billable_entity_shape CHECK (CASE entity_type
+  WHEN 'workspace' THEN workspace_id IS NOT NULL AND workspace_id = tenant_id AND entity_ref IS NULL
+    AND organization_id IS NULL
+  WHEN 'user' THEN owner_user_id IS NOT NULL AND entity_ref IS NOT DISTINCT FROM 'user:' || owner_user_id
+    AND workspace_id IS NULL AND organization_id IS NULL
+  WHEN 'organization' THEN organization_id IS NOT NULL
+    AND entity_ref IS NOT DISTINCT FROM 'organization:' || organization_id AND workspace_id IS NULL
+  ELSE entity_ref IS NOT NULL AND entity_ref ~ '^external:[a-z0-9_-]{1,40}:.+$' AND workspace_id IS NULL
+    AND organization_id IS NULL
+END);
+""",
+    reverse_sql="ALTER TABLE billable_entities DROP CONSTRAINT billable_entity_shape",
+)
+
 REQUEST_CHECKS = migrations.RunSQL(
     sql="""
 ALTER TABLE billing_request_idempotency
@@ -178,6 +195,7 @@ class Migration(migrations.Migration):
         ),
         *_foreign_keys(),
         ITEM_PRICE,
+        ENTITY_SHAPE,
         REQUEST_CHECKS,
         NEVER_INTO_NOTHING,
         *(Fence(model, keeps_rows=keeps) for model, keeps in FENCED.items()),

@@ -99,6 +99,7 @@ class BillingRequest(Stamped):
             models.CheckConstraint(
                 condition=Q(
                     status__in=[RequestStatus.FAILED, RequestStatus.EXPIRED],
+                    failure_code__isnull=False,  # a bare IN would let NULL through
                     failure_code__in=FailureCode.values,
                 )
                 | (~Q(status__in=[RequestStatus.FAILED, RequestStatus.EXPIRED]) & Q(failure_code=None)),
