@@ -6,6 +6,15 @@ from collections.abc import Mapping
 from settld.launcher.home import Home
 from settld.launcher.secrets_store import Secrets
 
+STRIPE_API_VERSION = "2026-10-28.endive"  # the one that the pinned SDK and the simulator speak
+BILLING_NEEDS = (
+    "PROXY_BILLING_STRIPE_SECRET_KEY",
+    "PROXY_BILLING_STRIPE_WEBHOOK_SECRET",
+    "PROXY_BILLING_STRIPE_API_VERSION",
+    "BILLING_OPERATION_KEY_SECRET",
+    "BILLING_PROVIDER_IDEMPOTENCY_KEY_SECRET",
+    "APP_PUBLIC_URL",
+)
 ALL_SCOPES = "ops_write,finance_write,audit_read,governance_tenant_write,governance_global_write"
 
 
@@ -33,6 +42,11 @@ def demo_environment(
         "PROXY_PROVIDER_STATEMENT_LAG_SECONDS": "60",  # a first look shows what the provider alone has
         "PROXY_BILLING_STRIPE_SECRET_KEY": secrets.stripe_key,
         "PROXY_BILLING_STRIPE_WEBHOOK_SECRET": secrets.webhook_secret,
+        "PROXY_BILLING_STRIPE_API_VERSION": STRIPE_API_VERSION,
+        "BILLING_ENABLED": "1",
+        "BILLING_OPERATION_KEY_SECRET": secrets.operation_key_secret,
+        "BILLING_PROVIDER_IDEMPOTENCY_KEY_SECRET": secrets.provider_key_secret,
+        "APP_PUBLIC_URL": here,
     }
     if not (given.get("SETTLD_SIGNING_KEY_PEM") or given.get("SETTLD_SIGNING_KEY_FILE")):
         demo["SETTLD_SIGNING_KEY_FILE"] = str(home.signing_key)
@@ -43,6 +57,8 @@ def demo_environment(
     if "PROXY_MONEY_RAIL_PROVIDERS" in given:
         del demo["PROXY_MONEY_RAIL_PROVIDER_ID"]  # ours may not be among theirs; the first of theirs leads
     complete = demo | dict(given) | {"SETTLD_HOME": str(home.root), "PORT": str(port)}
+    if "BILLING_ENABLED" not in given and not all(complete[name].strip() for name in BILLING_NEEDS):
+        complete["BILLING_ENABLED"] = "0"  # who blanked what selling needs did not ask for it
     complete["DJANGO_SETTINGS_MODULE"] = "settld.settings"
     return complete | {
         "SETTLD_DEMO_BASE_URL": here,

@@ -21,6 +21,8 @@ class Secrets:
     demo_password: str
     webhook_secret: str
     stripe_key: str
+    operation_key_secret: str
+    provider_key_secret: str
 
 
 def load_secrets(home: Home) -> Secrets:
@@ -35,6 +37,8 @@ def load_secrets(home: Home) -> Secrets:
         "demo_password": secrets.token_urlsafe(12),
         "webhook_secret": "whsec_" + secrets.token_urlsafe(24).replace("-", "a").replace("_", "b"),
         "stripe_key": "sk_test_" + secrets.token_hex(16),
+        "operation_key_secret": secrets.token_urlsafe(32),
+        "provider_key_secret": secrets.token_urlsafe(32),
     }
     merged = {name: held.get(name, value) for name, value in fresh.items()}
     if merged != held:

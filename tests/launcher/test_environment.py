@@ -105,3 +105,9 @@ def test_a_busy_port_is_named_with_a_way_out():
 
         with pytest.raises(LauncherError, match=rf"(?s)Port {port} .* is busy.*make run PORT=\d+"):
             require_free("127.0.0.1", port)
+
+
+def test_billing_is_on_in_the_demo_unless_what_it_needs_was_blanked(build):
+    assert build()["BILLING_ENABLED"] == "1"
+    assert build(PROXY_BILLING_STRIPE_SECRET_KEY="")["BILLING_ENABLED"] == "0"
+    assert build(PROXY_BILLING_STRIPE_SECRET_KEY="", BILLING_ENABLED="1")["BILLING_ENABLED"] == "1"
