@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from settld.stripe_simulator import routes
+from settld.stripe_simulator import routes, timers
 from settld.stripe_simulator.access import check_key
-from settld.stripe_simulator.errors import StripeError, internal_error, rate_limited
+from settld.stripe_simulator.errors import Declined, StripeError, internal_error, rate_limited
 from settld.stripe_simulator.faults import Fault
 from settld.stripe_simulator.forms import Form, decode, flatten
 from settld.stripe_simulator.idempotency import KeyedCall, fingerprint
@@ -138,6 +138,7 @@ def _execute(
     with world.transaction():
         if visit.generation != world.generation:
             return Reset()
+        timers.run_due(world)
         try:
             status, body, headers = 200, _effect(world, visit, call, endpoint), {}
         except StripeError as error:
@@ -156,10 +157,20 @@ def _effect(world: World, visit: Visit, call: Call, endpoint: Callable[[World, C
     if visit.meets("status_500_before"):
         raise internal_error()
     with world.store.attempt():
-        body = expanded(world, call.form, endpoint(world, call))
+        body = _answer_or_decline(world, call, endpoint)
+    if isinstance(body, Declined):
+        raise body
     if visit.meets("status_500_after"):
         raise internal_error()
     return body
+
+
+def _answer_or_decline(world: World, call: Call, endpoint: Callable[[World, Call], Json]) -> Json | Declined:
+    """A decline is handed on rather than raised here: it is an error, but what it did stays done."""
+    try:
+        return expanded(world, call.form, endpoint(world, call))
+    except Declined as declined:
+        return declined
 
 
 def _after(visit: Visit, result: Outcome) -> Outcome:
@@ -223,7 +234,7 @@ def _log(
             method=visit.request.method,
             path=visit.request.path,
             params=visit.hash,
-            details={"key": visit.key},
+            details={"key": visit.key, "form": visit.form},
             request=visit.request_id,
             status=status,
             code=code,

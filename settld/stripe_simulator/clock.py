@@ -1,9 +1,12 @@
 """The simulator's clock: real by default, moved or frozen by the control door."""
 
 import datetime as dt
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from settld.stripe_simulator.wire import Json
 
@@ -20,8 +23,23 @@ class Clock:
     offset_seconds: int = 0
     frozen_at: int = 0
     signature_time: Literal["real", "virtual"] = "virtual"
+    # Of one thread only: meanwhile the others, and the `Date` headers they write, must not see it.
+    _standing: ClassVar[threading.local] = threading.local()
+
+    @contextmanager
+    def standing_at(self, at: int) -> Iterator[None]:
+        """What this thread does inside happens at that time: things that fell due are dated by it."""
+        before = getattr(self._standing, "at", None)
+        self._standing.at = at
+        try:
+            yield
+        finally:
+            self._standing.at = before
 
     def now(self) -> int:
+        at: int | None = getattr(self._standing, "at", None)
+        if at is not None:
+            return at
         if self.mode == "frozen":
             return self.frozen_at
         return int(time.time()) + (self.offset_seconds if self.mode == "offset" else 0)

@@ -25,9 +25,11 @@ class StripeError(Exception):
         super().__init__(message)
         self.message, self.status, self.kind, self.code, self.param = message, status, kind, code, param
         self.headers = headers or {}
+        self.decline_code: str | None = None
 
     def body(self) -> Json:
         error = {"code": self.code, "message": self.message, "param": self.param, "type": self.kind}
+        error["decline_code"] = self.decline_code
         return {"error": {name: value for name, value in error.items() if value is not None}}
 
 
@@ -35,6 +37,23 @@ class Refused(StripeError):
     """A clear no from an endpoint that had begun to work, such as too little money."""
 
     executed = True
+
+
+class Declined(Refused):
+    """A payment that was tried and failed: the error is the answer, and what the try left stays.
+
+    `payment_intent` is shown in the error, as Stripe does.
+    """
+
+    def __init__(self, *, code: str, decline_code: str, message: str, payment_intent: Json) -> None:
+        super().__init__(message, status=402, kind="card_error", code=code)
+        self.decline_code = decline_code
+        self.payment_intent = payment_intent
+
+    def body(self) -> Json:
+        body = super().body()
+        body["error"]["payment_intent"] = self.payment_intent
+        return body
 
 
 def missing(*, noun: str, object_id: str, param: str | None = "id", status: int = 404) -> StripeError:

@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass, field
 
+from settld.stripe_simulator import timers
 from settld.stripe_simulator.checks import require_types
 from settld.stripe_simulator.errors import StripeError
 from settld.stripe_simulator.ids import fraction, scatter
@@ -112,7 +113,7 @@ def _check_one(world: World, number: int) -> str:
 
 
 def live(world: World) -> threading.Thread:
-    """Start the thread that acts while life is enabled."""
+    """Start the thread that acts while life is enabled, and lets what is due by the clock happen."""
     thread = threading.Thread(target=_run, args=(world,), daemon=True)
     thread.start()
     return thread
@@ -122,6 +123,8 @@ def _run(world: World) -> None:
     acted_at = time.monotonic()
     while not world.stopping.wait(0.1):
         with world.lock:
+            with world.transaction():
+                timers.run_due(world)
             life = configured(world)
             if not life.enabled:
                 acted_at = time.monotonic()

@@ -1,7 +1,8 @@
 """Typed reading of a decoded form, refusing what Stripe refuses."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from settld.stripe_simulator.errors import StripeError
@@ -10,6 +11,18 @@ from settld.stripe_simulator.wire import Json
 
 INTEGER = re.compile(r"-?[0-9]{1,18}")
 CREATED_BOUNDS = ("gt", "gte", "lt", "lte")
+
+
+@contextmanager
+def within(name: str) -> Iterator[None]:
+    """While a nested hash is read: errors name its parameters as part of it, `line_items[0][price]`."""
+    try:
+        yield
+    except StripeError as error:
+        if error.param:
+            head, bracket, rest = error.param.partition("[")
+            error.param = f"{name}[{head}]{bracket}{rest}"
+        raise
 
 
 class Params:
@@ -84,6 +97,15 @@ class Params:
         value = self.form.get(name, {})
         if not isinstance(value, dict) or not all(
             k.isdigit() and isinstance(v, str) for k, v in value.items()
+        ):
+            raise StripeError("Invalid array", param=name)
+        return [value[index] for index in sorted(value, key=int)]
+
+    def hashes(self, name: str) -> list[Json]:
+        """An array of nested hashes, in the order of its indexes; empty when absent."""
+        value = self.form.get(name, {})
+        if not isinstance(value, dict) or not all(
+            k.isdigit() and isinstance(v, dict) for k, v in value.items()
         ):
             raise StripeError("Invalid array", param=name)
         return [value[index] for index in sorted(value, key=int)]

@@ -10,9 +10,25 @@ from settld.stripe_simulator.resources import (
     balance,
     balance_transactions,
     charges,
+    checkout_sessions,
+    customer_calls,
+    customers,
     disputes,
     events,
+    invoice_calls,
+    invoice_payments,
+    payment_intents,
+    payment_links,
+    payment_methods,
+    portal_configurations,
+    portal_sessions,
+    prices,
+    products,
+    refunds,
     reversals,
+    setup_intents,
+    subscription_calls,
+    subscription_items,
     transfers,
     webhook_endpoints,
 )
@@ -37,7 +53,27 @@ def _route(method: str, path: str, endpoint: Endpoint, *, per_account: bool = Fa
     return Route(method=method, path=re.compile(pattern), endpoint=endpoint, per_account=per_account)
 
 
+# Modules that list their calls themselves, as (method, path, endpoint).
+RESOURCES = (
+    checkout_sessions,
+    customer_calls,
+    customers,
+    invoice_calls,
+    invoice_payments,
+    payment_intents,
+    payment_links,
+    payment_methods,
+    portal_configurations,
+    portal_sessions,
+    prices,
+    products,
+    refunds,
+    setup_intents,
+    subscription_calls,
+    subscription_items,
+)
 ROUTES = (
+    *(_route(*entry) for module in RESOURCES for entry in module.ROUTES),
     _route("GET", "/v1/account", accounts.retrieve_current, per_account=True),
     _route("GET", "/v1/accounts", accounts.list_all),
     _route("POST", "/v1/accounts", accounts.create),

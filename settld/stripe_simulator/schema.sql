@@ -8,13 +8,14 @@ CREATE TABLE IF NOT EXISTS objects (
 );
 CREATE INDEX IF NOT EXISTS objects_by_kind ON objects (kind, seq);
 
--- What a list can be filtered by; only values that never change after the object is made.
+-- What a list can be filtered by.
 CREATE TABLE IF NOT EXISTS labels (
     name TEXT NOT NULL,
     value TEXT NOT NULL,
     seq INTEGER NOT NULL,
     PRIMARY KEY (name, value, seq)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS labels_by_object ON labels (seq);
 
 CREATE TABLE IF NOT EXISTS balances (
     account TEXT NOT NULL,
@@ -38,6 +39,9 @@ CREATE INDEX IF NOT EXISTS idempotency_keys_by_age ON idempotency_keys (created)
 CREATE TABLE IF NOT EXISTS secrets (endpoint_id TEXT PRIMARY KEY, secret TEXT NOT NULL, audience TEXT NOT NULL)
     WITHOUT ROWID;
 
+-- How a payment method behaves when it is charged, which no answer of Stripe's ever tells.
+CREATE TABLE IF NOT EXISTS behaviours (payment_method TEXT PRIMARY KEY, outcome TEXT NOT NULL) WITHOUT ROWID;
+
 -- next_attempt_at and created_at are real time in seconds, never the virtual clock. Due times also carry the
 -- order: deliveries leave by next_attempt_at, then id.
 CREATE TABLE IF NOT EXISTS deliveries (
@@ -56,6 +60,15 @@ CREATE TABLE IF NOT EXISTS deliveries (
 );
 CREATE INDEX IF NOT EXISTS deliveries_by_due ON deliveries (status, next_attempt_at);
 CREATE INDEX IF NOT EXISTS deliveries_by_event ON deliveries (event_id);
+
+-- What falls due under the virtual clock; `at` is virtual time in seconds.
+CREATE TABLE IF NOT EXISTS timers (
+    kind TEXT NOT NULL,
+    object_id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (kind, object_id)
+);
+CREATE INDEX IF NOT EXISTS timers_by_due ON timers (at);
 
 CREATE TABLE IF NOT EXISTS log (seq INTEGER PRIMARY KEY, entry TEXT NOT NULL, details TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;

@@ -8,6 +8,7 @@ import struct
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -16,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from settld.stripe_simulator import api
 from settld.stripe_simulator.access import is_loopback_host
 from settld.stripe_simulator.control import door
+from settld.stripe_simulator.pages import site
 from settld.stripe_simulator.wire import Answer, Hang, Outcome, Request
 from settld.stripe_simulator.world import World
 
@@ -34,6 +36,7 @@ class Server(ThreadingHTTPServer):
         self.world = world
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), Handler)
+        world.base_url = self.url
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is no news."""
@@ -84,12 +87,12 @@ class Handler(BaseHTTPRequestHandler):
             body=body,
         )
         world = self.server.world
-        is_control = request.path.startswith("/_sim/")
-        if is_control and not _names_loopback(request.headers.get("host", "")):
-            self._send(Answer(status=403, body=b'{"error": "the control door answers on loopback only"}'))
+        answer = _answering(request.path)
+        if answer is not api.answer and not _names_loopback(request.headers.get("host", "")):
+            self._send(Answer(status=403, body=b'{"error": "pages and control answer on loopback only"}'))
             return
         try:
-            outcome = door.answer(world, request) if is_control else api.answer(world, request)
+            outcome = answer(world, request)
         except Exception as error:
             # A mistake of ours must look like one. Nothing was committed; standard error has the reason.
             traceback.print_exc()
@@ -160,6 +163,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """The event log says what was called; standard output stays for the one ready line."""
+
+
+def _answering(path: str) -> Callable[[World, Request], Outcome]:
+    if path.startswith("/_sim/"):
+        return door.answer
+    return site.answer if path.startswith(site.PLACES) else api.answer
 
 
 def _names_loopback(host_header: str) -> bool:

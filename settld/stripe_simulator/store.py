@@ -17,7 +17,9 @@ TABLES = (
     "balances",
     "idempotency_keys",
     "secrets",
+    "behaviours",
     "deliveries",
+    "timers",
     "log",
     "counters",
     "settings",
@@ -122,6 +124,12 @@ class Store:
         cursor = self.execute("INSERT INTO objects (kind, id, created, body) VALUES (?, ?, ?, ?)", row)
         named = [(f"{kind}.{n}", v, cursor.lastrowid) for n, v in (labels or {}).items() if v is not None]
         self.connection.executemany("INSERT INTO labels (name, value, seq) VALUES (?, ?, ?)", named)
+
+    def relabel(self, *, kind: str, object_id: str, name: str, values: Sequence[str]) -> None:
+        """The values that an object is found by from now on, in place of those of this name."""
+        seq, full = self.seq(kind=kind, object_id=object_id), f"{kind}.{name}"
+        self.execute("DELETE FROM labels WHERE seq = ? AND name = ?", (seq, full))
+        self.connection.executemany("INSERT INTO labels VALUES (?, ?, ?)", [(full, v, seq) for v in values])
 
     def replace(self, *, kind: str, body: Json) -> None:
         self.execute(

@@ -32,6 +32,9 @@ class Settings:
     webhook_max_attempts: int = 0
     webhook_timeout_ms: int = 10_000
     allow_remote_webhooks: bool = False
+    after_failed_retries: str = "canceled"
+    billing_mode: str = "flexible"
+    most_due_at_once: int = 5_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,8 @@ class World:
     """State shared by all threads. Read and write it only inside `lock`, write it inside `transaction()`.
 
     `generation` counts resets: whoever waited without the lock compares it and gives up when it moved.
+    `base_url` is where browsers find the pages; the server sets it when it knows its port. `held_events` are
+    events that have happened and are not to be told yet (see resources.events).
     """
 
     def __init__(self, *, directory: Path, seed: int, settings: Settings) -> None:
@@ -68,6 +73,8 @@ class World:
         self.stopping = threading.Event()
         self.deliveries_due = threading.Event()
         self.generation = 0
+        self.base_url = "http://127.0.0.1"
+        self.held_events: list[Json] | None = None
         self.first_seed = seed
         self.first_settings = settings
         self.store = Store(path=directory / "simulator.sqlite3")

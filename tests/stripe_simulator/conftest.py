@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import stripe
 
+from tests.stripe_simulator.shop import Shop, open_shop
 from tests.support.simulator import API_KEY, Simulator, stripe_sim, stripe_simulator
 from tests.support.webhook_receiver import Receiver, receiving
 
@@ -60,3 +61,8 @@ def hooked(stripe_sim: Simulator, receiver: Receiver, payee: str) -> Receiver:
     """A receiver that every event from here on is sent to."""
     stripe_sim.listen(receiver.url, SECRET)
     return receiver
+
+
+@pytest.fixture
+def shop(client: stripe.StripeClient, stripe_sim: Simulator) -> Shop:
+    return open_shop(client, stripe_sim)

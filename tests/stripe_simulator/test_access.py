@@ -57,7 +57,7 @@ def test_the_rate_limit_answers_429(client, stripe_sim):
 
 def test_an_unknown_path_is_404(client):
     with pytest.raises(stripe.InvalidRequestError, match="Unrecognized request URL"):
-        client.v1.customers.list()
+        client.v1.topups.list()
 
 
 def test_stripe_account_reads_the_balance_of_that_account(client, pay, payee):

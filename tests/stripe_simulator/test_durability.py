@@ -7,6 +7,7 @@ import pytest
 import stripe
 
 from tests.stripe_simulator.conftest import client_of
+from tests.stripe_simulator.shop import open_shop
 from tests.support.simulator import Simulator
 
 
@@ -113,3 +114,52 @@ def test_it_stops_at_once_while_calls_hang(simulator):
         for call in calls:
             with pytest.raises(stripe.APIConnectionError):
                 call.result()
+
+
+def sales_story(simulator):
+    shop = open_shop(client_of(simulator), simulator)
+    shop.act(shop.sell(), "fail")
+    session = shop.act(shop.subscribe(), "pay", subscription_after_seconds=60)["session"]
+    shop.act(shop.sell(customer_creation="always"), "pay", method="us_bank_account")
+    simulator.control("/_sim/clock", {"advance_seconds": 90})
+    shop.client.v1.billing_portal.sessions.create(params={"customer": session["customer"]})
+    simulator.control("/_sim/clock", {"advance_seconds": 2 * 86_400})
+    return simulator.control("/_sim/log")
+
+
+def test_checkout_and_what_falls_due_log_the_same_too(simulator):
+    logs = []
+    for _ in range(2):
+        simulator.control("/_sim/reset", {"seed": 11})
+        simulator.control("/_sim/clock", {"now": 1_800_000_000})
+        logs.append(sales_story(simulator))
+
+    assert logs[0] == logs[1]
+    told = [entry.get("type") for entry in logs[0]["entries"]]
+    assert {"checkout.session.expired", "customer.subscription.created"} <= set(told)
+
+
+def test_a_session_expires_although_the_simulator_was_down_when_its_time_came(simulator):
+    shop = open_shop(client_of(simulator), simulator)
+    made = shop.subscribe()
+    simulator.kill()
+    simulator.start(port=simulator.port)
+
+    simulator.control("/_sim/clock", {"advance_seconds": 86_400})
+
+    found = simulator.get(f"/v1/checkout/sessions/{made.id}")
+    assert (found["status"], found["url"]) == ("expired", None)
+
+
+def test_what_falls_due_survives_a_kill(simulator):
+    begin = 1_900_000_000
+    simulator.control("/_sim/clock", {"now": begin})
+    made = simulator.subscribe(simulator.customer()["id"], simulator.price(interval="week")["id"])
+    simulator.kill()
+    simulator.start()
+    simulator.control("/_sim/clock", {"advance_seconds": 7 * 86_400 + 3_600})
+    invoices = simulator.get("/v1/invoices", subscription=made["id"])["data"]
+    assert [(one["status"], one["created"]) for one in invoices] == [
+        ("paid", begin + 7 * 86_400),
+        ("paid", begin),
+    ]

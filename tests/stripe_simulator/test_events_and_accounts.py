@@ -146,3 +146,14 @@ def test_life_brings_news_while_nobody_calls(client, pay, payee, stripe_sim):
     assert {"transfer.reversed", "account.updated"} <= news
     assert client.v1.transfers.retrieve(made.id).reversed is True
     assert client.v1.transfers.retrieve(spared.id).reversed is False
+
+
+def test_an_event_is_told_for_thirty_days(client, stripe_sim):
+    stripe_sim.control("/_sim/clock", {"now": 1_800_000_000})
+    stripe_sim.control("/_sim/balance", {"available": 1})
+    event = client.v1.events.list().data[0].id
+    stripe_sim.control("/_sim/clock", {"advance_seconds": 30 * 86_400})
+    assert client.v1.events.retrieve(event).id == event
+    stripe_sim.control("/_sim/clock", {"advance_seconds": 1})
+    with pytest.raises(stripe.InvalidRequestError, match="No such event"):
+        client.v1.events.retrieve(event)

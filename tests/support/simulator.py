@@ -90,6 +90,32 @@ class Simulator:
         """Make or change a connected account; a new one is verified unless `state` says otherwise."""
         return dict(self.control(f"/_sim/accounts/{account_id}", state))
 
+    def price(self, **terms: Any) -> dict[str, Any]:
+        """A monthly price of 20 usd with a product of its own, or as `terms` say (`interval=None`: once)."""
+        base = {"unit_amount": 2000, "currency": "usd", "interval": "month", "name": "Pro"}
+        given = {name: value for name, value in {**base, **terms}.items() if value is not None}
+        return dict(self.control("/_sim/prices", given))
+
+    def customer(self, *, card: str | None = "4242424242424242", **more: Any) -> dict[str, Any]:
+        """A customer that the product did not make, with a card as its default unless `card` is None."""
+        made = dict(self.control("/_sim/customers", more))
+        if card is not None:
+            self.control(f"/_sim/customers/{made['id']}/card", {"number": card})
+        return made
+
+    def subscribe(self, customer: str, price: str, **more: Any) -> dict[str, Any]:
+        """A subscription that no checkout made, with its first invoice paid unless told otherwise."""
+        return dict(self.control("/_sim/subscriptions", {"customer": customer, "price": price, **more}))
+
+    def provoke(self, subscription: str, verb: str, **more: Any) -> dict[str, Any]:
+        """`renew`, `fail_payment`, `recover`, `pause`, `resume`, `cancel` or `status`; the subscription."""
+        return dict(self.control(f"/_sim/subscriptions/{subscription}/{verb}", more))
+
+    def event_types(self, *, after: str | None = None) -> list[str]:
+        """The types of the newest hundred events, oldest first; those after the event `after` if named."""
+        more = {"ending_before": after} if after else {}
+        return [event["type"] for event in reversed(self.get("/v1/events", limit=100, **more)["data"])]
+
     def fault(self, kind: str, **rule: Any) -> None:
         """Let the next matching call (POST unless told otherwise) go wrong; `times=None`: all of them."""
         self.control("/_sim/faults", {"rules": [{"kind": kind, "method": "POST", "times": 1, **rule}]})

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 
-from settld.stripe_simulator.control import buyers, mischief, provider, state
+from settld.stripe_simulator.control import buyers, catalogue, mischief, payers, provider, state, subscribers
 from settld.stripe_simulator.control.fields import BadControl
 from settld.stripe_simulator.errors import StripeError
 from settld.stripe_simulator.forms import decode
@@ -41,6 +41,9 @@ CONTROLS: dict[str, Control] = {
     "POST /_sim/charges": buyers.make_charge,
     "POST /_sim/charges/{id}/dispute": buyers.dispute_charge,
     "POST /_sim/disputes/{id}": buyers.decide_dispute,
+    **catalogue.CONTROLS,
+    **payers.CONTROLS,
+    **subscribers.CONTROLS,
     "POST /_sim/transfers": provider.make_transfer,
     "POST /_sim/transfers/{id}/reverse": provider.reverse_transfer,
     "GET /_sim/life": provider.read_life,

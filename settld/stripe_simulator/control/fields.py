@@ -32,6 +32,21 @@ def mapping(body: Json, name: str) -> Json:
     return dict(_typed(body, name, {}, dict, "an object"))
 
 
+def boolean(body: Json, name: str) -> bool | None:
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise BadControl(f"{name} must be true or false")
+    return value
+
+
+def texts(body: Json, name: str) -> dict[str, str]:
+    """An object whose values are texts, such as metadata."""
+    found = mapping(body, name)
+    if not all(isinstance(value, str) for value in found.values()):
+        raise BadControl(f"{name} values are texts")
+    return found
+
+
 def rules(body: Json) -> list[Json]:
     found = _typed(body, "rules", [], list, "a list of objects")
     if not all(isinstance(rule, dict) for rule in found):

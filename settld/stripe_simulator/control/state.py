@@ -3,9 +3,11 @@
 import copy
 import dataclasses
 
+from settld.stripe_simulator import timers
 from settld.stripe_simulator.clock import parse_instant
 from settld.stripe_simulator.control.fields import BadControl, integer, known, text
 from settld.stripe_simulator.resources import balance
+from settld.stripe_simulator.resources.collection import LAST_RESORTS
 from settld.stripe_simulator.webhooks import queue
 from settld.stripe_simulator.wire import Json
 from settld.stripe_simulator.world import World
@@ -16,11 +18,25 @@ KINDS = (
     "transfer_reversal",
     "charge",
     "dispute",
+    "product",
+    "price",
+    "customer",
+    "payment_method",
+    "payment_intent",
+    "subscription",
+    "invoice",
+    "refund",
+    "checkout.session",
+    "payment_link",
+    "setup_intent",
+    "billing_portal.configuration",
+    "billing_portal.session",
     "balance_transaction",
     "event",
     "webhook_endpoint",
 )
 LAST_SECOND = 253_402_300_799
+CHOICES = {"after_failed_retries": LAST_RESORTS, "billing_mode": ("classic", "flexible")}
 SIGNATURE_TIMES = ("real", "virtual")
 
 
@@ -74,6 +90,10 @@ def set_clock(world: World, body: Json) -> Json:
         changed.signature_time = signature_time
     if not 0 <= changed.now() <= LAST_SECOND:
         raise BadControl("the clock goes from 1970 to 9999")
+    try:
+        timers.run_due(world, until=changed.now())
+    except timers.TooMuchIsDue as error:
+        raise BadControl(str(error)) from error
     world.set_clock(changed)
     return changed.describe()
 
@@ -98,6 +118,9 @@ def set_settings(world: World, body: Json) -> Json:
         wanted = type(getattr(world.settings, name))
         if type(value) is not wanted:
             raise BadControl(f"{name} must be of type {wanted.__name__}")
+    for name, choices in CHOICES.items():
+        if body.get(name, choices[0]) not in choices:
+            raise BadControl(f"{name} is one of {', '.join(choices)}")
     for name, value in body.items():
         setattr(world.settings, name, value)
     world.rate_limit.configure(per_second=world.settings.rate_limit_per_second)

@@ -1,5 +1,8 @@
 """Events: made with every change, listed, and queued for the webhook endpoints."""
 
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from settld.stripe_simulator.errors import StripeError, missing
@@ -11,6 +14,8 @@ from settld.stripe_simulator.wire import Json
 from settld.stripe_simulator.world import Call, Origin, World
 
 MAX_TYPES = 20
+# Stripe answers for an event that is older as for one that never was.
+KEPT_SECONDS = 30 * 86_400
 LIST_PARAMS = (*PAGING, "created", "type", "types", "delivery_success")
 UNTAKEN = "SELECT 1 FROM deliveries d WHERE d.event_id = o.id AND d.status <> 'delivered'"
 DELIVERED, UNDELIVERED = f"NOT EXISTS ({UNTAKEN})", f"EXISTS ({UNTAKEN})"
@@ -39,10 +44,34 @@ def emit(
         type=event_type,
         request={"id": origin.request_id, "idempotency_key": origin.idempotency_key},
     )
-    event["pending_webhooks"] = queue.enqueue(world, event)
-    world.store.insert(kind="event", body=event, labels={"type": event_type, "account": account})
-    world.log.add("event", id=event["id"], type=event_type, object=subject.get("id"))
+    if world.held_events is None:
+        _send(world, event)
+    else:
+        world.held_events.append(copy.deepcopy(event))
     return event
+
+
+def _send(world: World, event: Json) -> None:
+    event["pending_webhooks"] = queue.enqueue(world, event)
+    labels = {"type": event["type"], "account": event.get("account")}
+    world.store.insert(kind="event", body=event, labels=labels)
+    world.log.add("event", id=event["id"], type=event["type"], object=event["data"]["object"].get("id"))
+
+
+@contextmanager
+def held_back(world: World) -> Iterator[list[Json]]:
+    """What happens inside is told only by `release`, after an event that Stripe sends before it."""
+    before, world.held_events = world.held_events, []
+    try:
+        yield world.held_events
+    finally:
+        world.held_events = before
+
+
+def release(world: World, held: list[Json]) -> None:
+    """Tell what was held back, in its order and as things were then."""
+    for event in held:
+        _send(world, event)
 
 
 def difference(old: Any, new: Any) -> Any:
@@ -57,7 +86,8 @@ def retrieve(world: World, call: Call) -> Json:
     Params(call.form, allowed=())
     event_id = call.names["id"]
     event = world.store.get(kind="event", object_id=event_id)
-    if event is None or (call.account and event.get("account") != call.account):
+    is_forgotten = event is not None and event["created"] < world.clock.now() - KEPT_SECONDS
+    if event is None or is_forgotten or (call.account and event.get("account") != call.account):
         raise missing(noun="event", object_id=event_id)
     return _with_pending(world, [event])[0]
 

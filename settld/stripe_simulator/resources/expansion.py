@@ -4,6 +4,7 @@ from typing import Any
 
 from settld.stripe_simulator.errors import StripeError
 from settld.stripe_simulator.params import Params
+from settld.stripe_simulator.resources import checkout_sessions, customers, invoice_payments, payment_links
 from settld.stripe_simulator.wire import Json
 from settld.stripe_simulator.world import World
 
@@ -14,8 +15,29 @@ EXPANDABLE = {
     "destination": "account",
     "transfer": "transfer",
     "charge": "charge",
+    "configuration": "billing_portal.configuration",
+    "customer": "customer",
+    "default_payment_method": "payment_method",
+    "default_price": "price",
+    "invoice": "invoice",
+    "latest_charge": "charge",
+    "latest_invoice": "invoice",
+    "payment_intent": "payment_intent",
+    "payment_link": "payment_link",
+    "payment_method": "payment_method",
+    "price": "price",
+    "product": "product",
+    "setup_intent": "setup_intent",
     "source_transaction": "charge",
+    "subscription": "subscription",
+    "subscription_item": "subscription_item",
     "source": None,
+}
+# Lists that an object shows only when they are asked for.
+LISTED = {
+    ("checkout.session", "line_items"): checkout_sessions.items_of,
+    ("invoice", "payments"): lambda world, body: invoice_payments.listing(world, body["id"]),
+    ("payment_link", "line_items"): payment_links.items_of,
 }
 # Expandable at Stripe, but never set or never kept as an object here.
 NEVER_KEPT = ("destination_payment", "destination_payment_refund", "source_refund")
@@ -38,6 +60,8 @@ def _expand(world: World, node: Any, steps: list[str], path: str) -> None:
             _expand(world, item, steps, path)
         return
     name, rest = steps[0], steps[1:]
+    if isinstance(node, dict) and (node.get("object"), name) in LISTED:
+        node.setdefault(name, LISTED[node["object"], name](world, node))
     if not isinstance(node, dict) or not isinstance(node.get(name, 0), str | dict | list | None):
         raise StripeError(f"This property cannot be expanded ({path}).", param="expand")
     if isinstance(node[name], str):
@@ -56,4 +80,6 @@ def _object(world: World, name: str, object_id: str, path: str) -> Any:
         found = world.store.get(kind=str(kind), object_id=object_id)
         if found is not None:
             return found
+    if name == "customer" and customers.tombstone(world, object_id) is not None:
+        return {"id": object_id, "object": "customer", "deleted": True}
     return object_id

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from settld.stripe_simulator.access import is_loopback_host
 from settld.stripe_simulator.webhooks import queue
 from settld.stripe_simulator.webhooks.endpoints import secret_of
+from settld.stripe_simulator.webhooks.legacy import as_seen_in
 from settld.stripe_simulator.webhooks.signing import signature_header
-from settld.stripe_simulator.wire import Json
 from settld.stripe_simulator.world import World
 
 
@@ -71,7 +71,9 @@ class Courier:
             ):
                 return "the simulator sends webhooks to loopback addresses only (--allow-remote-webhooks)"
             secret, timestamp = secret_of(world, due.endpoint_id), world.clock.signature_now()
-        payload = json.dumps(_as_seen_by(event, endpoint), indent=2).encode()
+            # A body has the shapes of the endpoint's version, not of whoever caused the event.
+            seen = as_seen_in(world, event, endpoint["api_version"] or event["api_version"])
+        payload = json.dumps(seen, indent=2).encode()
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
@@ -79,10 +81,6 @@ class Courier:
             "Stripe-Signature": signature_header(payload=payload, secret=secret, timestamp=timestamp),
         }
         return payload, headers
-
-
-def _as_seen_by(event: Json, endpoint: Json) -> Json:
-    return {**event, "api_version": endpoint["api_version"] or event["api_version"]}
 
 
 def post(url: str, letter: tuple[bytes, dict[str, str]], *, timeout: float) -> tuple[int | None, str | None]:
