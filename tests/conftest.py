@@ -78,6 +78,14 @@ def _no_rate_limits(settings) -> None:
     settings.RATE_LIMITS = {"ip": None, "tenant": None, "api_key": None}
 
 
+@pytest.fixture(autouse=True)
+def _no_measured_skew() -> None:
+    """A clock that one test stopped says nothing about the next one's."""
+    from settld.stripe_gateway import skew
+
+    skew.forget()
+
+
 @pytest.fixture
 def api(settings):
     """A caller with every tenant scope, for tenant_a."""

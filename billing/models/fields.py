@@ -3,7 +3,7 @@
 An absent value is NULL, as the wire says null. Provider ids sort and compare byte by byte.
 """
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import models
 
@@ -77,7 +77,8 @@ class Stamped(models.Model):
     created_at = models.DateTimeField(default=clock.now)
     updated_at = models.DateTimeField(default=clock.now)
 
-    objects = StampedQuerySet.as_manager()
+    if not TYPE_CHECKING:  # the type checker knows each model's own manager only without this one
+        objects = StampedQuerySet.as_manager()
 
     class Meta:
         abstract = True
@@ -97,6 +98,15 @@ class Watermarked(models.Model):
     last_provider_event_created_at = models.DateTimeField(null=True, blank=True)
     last_provider_event_id = optional_ref()
     last_provider_snapshot_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class Revised(models.Model):
+    """A row whose writes the database counts, so that a look made before a provider call can be told old."""
+
+    revision = models.IntegerField(default=1, db_default=1)
 
     class Meta:
         abstract = True

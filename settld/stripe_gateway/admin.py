@@ -16,7 +16,19 @@ class ConsumptionInline(TabularInline):  # type: ignore[misc]  # untyped base
     """Who consumes the event, and how far they are."""
 
     model = StripeEventConsumption
-    fields = ("consumer", "status", "outcome", "detail", "attempts", "next_attempt_at", "error")
+    fields = (
+        "consumer",
+        "status",
+        "outcome",
+        "detail",
+        "attempts",
+        "next_attempt_at",
+        "error_code",
+        "error",
+        "tenant_id",
+        "billable_entity_id",
+        "operation_key",
+    )
     readonly_fields = fields
     extra = 0
     max_num = 0
@@ -47,10 +59,19 @@ class StripeEventAdmin(ReadOnlyAdmin):
 class StripeEventConsumptionAdmin(ReadOnlyAdmin):
     """What each consumer made of each event."""
 
-    list_display = ("event", "consumer", "status", "outcome", "attempts", "next_attempt_at", "finished_at")
+    list_display = (
+        "event",
+        "consumer",
+        "status",
+        "outcome",
+        "error_code",
+        "attempts",
+        "next_attempt_at",
+        "finished_at",
+    )
     list_filter = ("status", "outcome", "consumer")
     list_select_related = ("event",)
-    search_fields = ("=event__provider_event_id", "=event__object_id")
+    search_fields = ("=event__provider_event_id", "=event__object_id", "=operation_key")
     actions = ("consume_again",)
 
     @admin.action(description="Consume again (failed and dead only)", permissions=["act"])

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from settld.stripe_gateway.replies import without_client_secrets
+
 Row = TypeVar("Row")
 MOST_SECONDS = 253_402_300_799  # the end of the year 9999
 
@@ -113,6 +115,14 @@ class Dispute:
     reason: str
     metadata: dict[str, str]
     respond_by: int | None
+
+
+def thing(raw: Any) -> dict[str, Any]:
+    """Read any object, without its client secrets; raises Malformed."""
+    if not isinstance(raw, dict):
+        raise Malformed("not an object")
+    plain: dict[str, Any] = without_client_secrets(raw)
+    return plain
 
 
 def transfer(raw: Any) -> Transfer:

@@ -18,6 +18,7 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from settld.settings_parsing import Stripe
 from settld.stripe_gateway.metrics import CIRCUIT_OPENED
 
 REDIS_TIMEOUT_SECONDS = 0.5
@@ -209,9 +210,9 @@ class SharedMemory:
         return getattr(self.own, method)(*args, **options)
 
 
-def for_address(api_base_url: str) -> Circuit:
-    """Give the circuit of one Stripe address, as the settings of the moment shape it."""
-    config = settings.STRIPE
+def for_address(api_base_url: str, *, config: Stripe | None = None) -> Circuit:
+    """Give the circuit of one Stripe address, as the caller's settings shape it, or those of the moment."""
+    config = config or settings.STRIPE
     longest_call_ms = config.retry_max_attempts * (config.total_timeout_ms + 2 * config.retry_max_ms)
     return Circuit(
         name=api_base_url,

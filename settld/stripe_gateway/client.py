@@ -12,10 +12,12 @@ import stripe
 from django.conf import settings
 
 from settld.settings_parsing import Stripe
-from settld.stripe_gateway import answers, calls
+from settld.stripe_gateway import answers, calls, profiles, replies
 from settld.stripe_gateway.answers import Account, Dispute, ReversalPage, Transfer, TransferPage
-from settld.stripe_gateway.calls import Endpoint
+from settld.stripe_gateway.calls import Endpoint, Made
 from settld.stripe_gateway.outcomes import ProviderAnswerUnusable, ProviderErrorObject
+from settld.stripe_gateway.profiles import Profile
+from settld.stripe_gateway.replies import Reply
 from settld.stripe_gateway.transport import Transport
 
 PAGE_SIZE = 100
@@ -124,6 +126,26 @@ def retrieve_account(account_id: str) -> Account:
     )
 
 
+def ask(*, endpoint: Endpoint, send: Callable[[stripe.StripeClient], Any], profile: Profile) -> Reply:
+    """Make one SDK call of the caller's own choosing and give the plain object that it answered with.
+
+    `send` makes exactly one request, such as `lambda c: c.v1.events.retrieve("evt_1")`; a write brings its
+    idempotency key in the options. Ends like the verbs above, with the attempts on whatever is raised.
+    ProviderAnswerUnusable when the answer is no object; an exception of `send` itself before anything has
+    left is raised as it is.
+    """
+    made = _make(profiles.shaped(profile), endpoint, send, answers.thing)
+    headers = made.answer.headers
+    return Reply(
+        body=made.value,
+        status=made.answer.status,
+        provider_time=replies.date_of(headers),
+        is_replayed=replies.is_replayed(headers),
+        request_id=headers.get("Request-Id"),
+        attempts=made.attempts,
+    )
+
+
 def _listing(params: dict[str, Any]) -> Callable[[stripe.StripeClient], Any]:
     return lambda client: client.v1.transfers.list(cast(Any, params))
 
@@ -133,13 +155,22 @@ def _transfers(raw: Any) -> tuple[list[Transfer], bool]:
     return [answers.transfer(row) for row in page.rows], page.has_more
 
 
-def _call(endpoint: Endpoint, ask: Callable[[stripe.StripeClient], Any], read: Callable[[Any], T]) -> T:
+def _call(endpoint: Endpoint, send: Callable[[stripe.StripeClient], Any], read: Callable[[Any], T]) -> T:
+    return _make(settings.STRIPE, endpoint, send, read).value
+
+
+def _make(
+    config: Stripe, endpoint: Endpoint, send: Callable[[stripe.StripeClient], Any], read: Callable[[Any], T]
+) -> Made[T]:
     """Run one SDK call through the retries; `read` sees the plain JSON of the answer."""
     if not is_configured():
         raise RuntimeError("PROXY_BILLING_STRIPE_SECRET_KEY is not set; callers check is_configured() first")
-    client, transport = _connect(settings.STRIPE)
+    client, transport = _connect(config)
     return calls.make(
-        endpoint=endpoint, transport=transport, send=lambda: read(ask(client).last_response.data)
+        endpoint=endpoint,
+        config=config,
+        transport=transport,
+        send=lambda: read(send(client).last_response.data),
     )
 
 

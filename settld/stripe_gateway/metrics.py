@@ -12,10 +12,15 @@ CONSUMPTIONS = Counter("stripe_event_consumptions_total", "Consumptions of event
 BELLS_LOST = Counter("stripe_bells_lost_total", "Wake-ups of a worker that the broker did not take")
 GUARDRAILS = Counter("app_billing_guardrail_events_total", "Guardrails that fired", ["code"])
 
+# A second name under which alerts know the same thing (spec/checkout-billing.md 11).
+ALIASES = {"BILLING_PROVIDER_SDK_API_BASELINE_DRIFT": "BILLING_STRIPE_SDK_API_BASELINE_DRIFT"}
+
 log = structlog.get_logger(__name__)
 
 
 def guardrail(code: str, **context: object) -> None:
     """Say that something happened which the design expects not to; the context holds no secret."""
     GUARDRAILS.labels(code=code).inc()
+    if alias := ALIASES.get(code):
+        GUARDRAILS.labels(code=alias).inc()
     log.warning("billing.guardrail", code=code, **context)

@@ -1,10 +1,14 @@
 """What a provider call can end in when it does not succeed, told by what is known about the money."""
 
+import datetime as dt
 import re
 from typing import ClassVar, Literal, TypedDict
 
+from settld.core.redaction import REDACTED, blanked
+from settld.stripe_gateway.replies import Attempt
+
 MESSAGE_MAX = 500
-_SECRETS = re.compile(r"\b(?:sk|rk|pk|whsec)_[A-Za-z0-9_*]+|(?<=Bearer )\S+")
+_KEYS = re.compile(r"\b(?:sk|rk|pk|whsec)_[A-Za-z0-9_*]+")
 
 Category = Literal[
     "circuit_open",
@@ -34,13 +38,33 @@ class ProviderErrorObject(TypedDict):
     circuitOpenUntil: str | None
 
 
-class ProviderFailure(Exception):
-    """A provider call that did not succeed; `error` is ready for an answer's details."""
+class ProviderTrouble(Exception):
+    """The provider did not do what was asked, or did not say so; adapters above derive their own from it."""
+
+
+class ProviderFailure(ProviderTrouble):
+    """A provider call that did not succeed; `error` is ready for an answer's details.
+
+    `attempts` has one entry for each HTTP request of the call. The rest is of its final answer: Stripe's
+    clock, whether it repeated a saved answer, and the wait that it asks for.
+    """
 
     outcome: ClassVar[str] = "failure"
 
-    def __init__(self, error: ProviderErrorObject) -> None:
+    def __init__(
+        self,
+        error: ProviderErrorObject,
+        *,
+        attempts: tuple[Attempt, ...] = (),
+        provider_time: dt.datetime | None = None,
+        is_replayed: bool = False,
+        retry_after_seconds: int | None = None,
+    ) -> None:
         self.error = error
+        self.attempts = attempts
+        self.provider_time = provider_time
+        self.is_replayed = is_replayed
+        self.retry_after_seconds = retry_after_seconds
         super().__init__(error["message"])
 
     @property
@@ -74,5 +98,5 @@ class ProviderNotExecuted(ProviderFailure):
 
 
 def scrub(text: str) -> str:
-    """Take keys and bearer values out of a text that a log or an answer may carry, and cut it short."""
-    return _SECRETS.sub("[REDACTED]", text)[:MESSAGE_MAX]
+    """Take keys, client secrets, signatures out of a text for a log or an answer, and cut it short."""
+    return _KEYS.sub(REDACTED, blanked(text))[:MESSAGE_MAX]

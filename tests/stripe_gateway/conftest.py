@@ -53,11 +53,13 @@ class RecordingConsumer:
 
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self.given: list[dict[str, Any]] = []
         self.answer: tuple[Outcome, str] = (Outcome.APPLIED, "noted")
         self.misbehave: Exception | None = None
 
     def __call__(self, event: Any) -> tuple[Outcome, str]:
         self.seen.append(event.provider_event_id)
+        self.given.append(event.data_object)
         if self.misbehave is not None:
             raise self.misbehave
         return self.answer
@@ -68,9 +70,15 @@ def register(monkeypatch) -> Callable[..., RecordingConsumer]:
     """Register consumers in an otherwise empty registry."""
     monkeypatch.setattr(consumers, "_consumers", {})
 
-    def add(name: str = "rails", *event_types: str) -> RecordingConsumer:
+    def add(
+        name: str = "rails",
+        *event_types: str,
+        inline: bool = False,
+        is_on: Callable[[], bool] = consumers.always,
+    ) -> RecordingConsumer:
         consumer = RecordingConsumer()
-        consumers.register(name=name, event_types=event_types or ("transfer.created",), handler=consumer)
+        wanted = event_types or ("transfer.created",)
+        consumers.register(name=name, event_types=wanted, handler=consumer, inline=inline, is_on=is_on)
         return consumer
 
     return add

@@ -70,6 +70,9 @@ def _handler(owner: ScriptedStripe) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             self._answer()
 
+        def do_DELETE(self) -> None:
+            self._answer()
+
         def log_message(self, *_arguments: object) -> None:
             """Keep quiet."""
 
@@ -118,8 +121,9 @@ def _handler(owner: ScriptedStripe) -> type[BaseHTTPRequestHandler]:
             self.connection.close()
 
         def _send(self, answer: Say, content: bytes, *, length: int) -> None:
-            self.send_response(answer.status)
-            for name, value in {"Request-Id": "req_test", **answer.headers}.items():
+            self.send_response_only(answer.status)
+            usual = {"Date": self.date_time_string(), "Request-Id": "req_test"}
+            for name, value in (usual | answer.headers).items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(length))
             self.end_headers()

@@ -243,8 +243,8 @@ def test_no_secret_is_in_an_error(provider):
 
 
 def test_the_delay_doubles_up_to_its_bound(stripe_config):
-    stripe_config(retry_base_ms=200, retry_max_ms=2000)
-    delays = [calls.delay_seconds(after_attempt=n, jitter=1) for n in range(1, 7)]
+    config = stripe_config(retry_base_ms=200, retry_max_ms=2000)
+    delays = [calls.delay_seconds(config=config, after_attempt=n, jitter=1) for n in range(1, 7)]
     assert delays == [0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
 
 

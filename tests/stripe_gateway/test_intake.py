@@ -1,5 +1,6 @@
 """POST /api/billing/webhooks/stripe: what is taken, refused and stored (checkout-billing 8.1)."""
 
+import dataclasses
 import datetime as dt
 import hashlib
 import io
@@ -53,7 +54,7 @@ def test_an_authentic_event_is_stored_as_received_with_a_consumption_for_each_co
     assert list(waiting) == [("checkout", "pending", NOW), ("rails", "pending", NOW)]
 
 
-def test_a_body_of_the_greatest_size_is_taken_and_one_byte_more_is_not(register, deliver):
+def test_t103_a_body_of_the_greatest_size_is_taken_and_one_byte_more_is_not(register, deliver):
     register()
     empty = len(event_body(padding=""))
     assert deliver(event_body(padding="x" * (262_144 - empty))).status_code == 200
@@ -64,7 +65,7 @@ def test_a_body_of_the_greatest_size_is_taken_and_one_byte_more_is_not(register,
 
 
 @pytest.mark.parametrize(("size", "status"), [(262_144, 200), (262_145, 413)])
-def test_a_body_without_an_announced_length_is_counted(register, rf, stripe_config, size, status):
+def test_t103_a_body_without_an_announced_length_is_counted(register, rf, stripe_config, size, status):
     from settld.stripe_gateway.api.views import stripe_webhook
 
     register()
@@ -78,12 +79,12 @@ def test_a_body_without_an_announced_length_is_counted(register, rf, stripe_conf
     assert stripe_webhook(request).status_code == status
 
 
-def test_an_empty_body_is_refused(register, deliver):
+def test_t105_an_empty_body_is_refused(register, deliver):
     register()
     assert refused(deliver(b""), 400, code="BILLING_WEBHOOK_INVALID", error="Webhook raw body is required.")
 
 
-def test_a_missing_signature_is_refused(register, deliver):
+def test_t104_a_missing_signature_is_refused(register, deliver):
     register()
     response = deliver(event_body(), header="")
     assert refused(
@@ -91,7 +92,7 @@ def test_a_missing_signature_is_refused(register, deliver):
     )
 
 
-def test_without_an_endpoint_secret_stripe_is_asked_to_come_back(register, deliver, stripe_config):
+def test_t111_without_an_endpoint_secret_stripe_is_asked_to_come_back(register, deliver, stripe_config):
     register()
     stripe_config(webhook_secrets=())
     assert refused(
@@ -115,7 +116,7 @@ def bad_headers():
 
 
 @pytest.mark.parametrize("kind", bad_headers())
-def test_a_signature_that_proves_nothing_is_refused(register, deliver, kind):
+def test_t104_a_signature_that_proves_nothing_is_refused(register, deliver, kind):
     register()
     with clock.freeze(NOW):
         response = deliver(event_body(), header=bad_headers()[kind])
@@ -124,8 +125,21 @@ def test_a_signature_that_proves_nothing_is_refused(register, deliver, kind):
     )
 
 
+def test_t102_a_signature_holds_for_the_exact_bytes_only(register, deliver):
+    register()
+    payload = event_body()
+    reserialised = json.dumps(json.loads(payload)).encode()
+    assert json.loads(reserialised) == json.loads(payload)
+    with clock.freeze(NOW):
+        response = deliver(reserialised, header=signed(payload, at=NOW))
+        assert response.status_code == 400
+        assert response.json()["code"] == "BILLING_WEBHOOK_SIGNATURE_INVALID"
+        assert not StripeEvent.objects.exists()
+        assert deliver(payload, header=signed(payload, at=NOW)).status_code == 200
+
+
 @pytest.mark.parametrize("age", [300, -300])
-def test_a_signature_at_the_edge_of_the_tolerance_is_taken(register, deliver, age):
+def test_t104_a_signature_at_the_edge_of_the_tolerance_is_taken(register, deliver, age):
     register()
     payload = event_body()
     with clock.freeze(NOW):
@@ -133,7 +147,7 @@ def test_a_signature_at_the_edge_of_the_tolerance_is_taken(register, deliver, ag
     assert response.status_code == 200
 
 
-def test_each_of_several_secrets_is_trusted(register, deliver, stripe_config):
+def test_t104_each_of_several_secrets_is_trusted(register, deliver, stripe_config):
     register()
     stripe_config(webhook_secrets=("whsec_new", SECRET))
     assert deliver(event_body()).status_code == 200
@@ -158,7 +172,7 @@ def test_each_of_several_secrets_is_trusted(register, deliver, stripe_config):
         event_body(created=10**15),
     ],
 )
-def test_authentic_bytes_that_are_no_event_are_refused(register, deliver, payload):
+def test_t105_authentic_bytes_that_are_no_event_are_refused(register, deliver, payload):
     register()
     response = deliver(payload)
     assert refused(
@@ -169,7 +183,9 @@ def test_authentic_bytes_that_are_no_event_are_refused(register, deliver, payloa
 @pytest.mark.parametrize(
     ("key", "livemode"), [("sk_test_x", True), ("sk_live_x", False), ("rk_live_x", False)]
 )
-def test_an_event_of_the_other_mode_is_answered_and_dropped(register, deliver, stripe_config, key, livemode):
+def test_t109_an_event_of_the_other_mode_is_answered_and_dropped(
+    register, deliver, stripe_config, key, livemode
+):
     register()
     stripe_config(secret_key=key)
     guardrail = GUARDRAILS.labels(code="BILLING_WEBHOOK_LIVEMODE_MISMATCH")
@@ -195,7 +211,7 @@ def test_a_type_that_nobody_wants_is_answered_and_dropped(register, deliver):
     assert not StripeEvent.objects.exists()
 
 
-def test_another_api_version_is_taken_and_noted(register, deliver, stripe_config):
+def test_t109_another_api_version_is_taken_and_noted(register, deliver, stripe_config):
     register()
     stripe_config(pinned_api_version="2024-01-01")
     guardrail = GUARDRAILS.labels(code="BILLING_PROVIDER_SDK_API_BASELINE_DRIFT")
@@ -204,7 +220,7 @@ def test_another_api_version_is_taken_and_noted(register, deliver, stripe_config
     assert (guardrail._value.get(), StripeEvent.objects.count()) == (before + 1, 1)
 
 
-def test_a_second_delivery_stores_nothing_and_is_counted(register, deliver):
+def test_t106_a_second_delivery_stores_nothing_and_is_counted(register, deliver):
     register()
     deliver(event_body())
     response = deliver(event_body(pending_webhooks=0))
@@ -218,7 +234,9 @@ def test_a_second_delivery_stores_nothing_and_is_counted(register, deliver):
 @pytest.mark.parametrize(
     ("status", "after"), [("failed", "pending"), ("dead", "pending"), ("done", "done"), ("leased", "leased")]
 )
-def test_a_second_delivery_makes_due_what_had_failed_and_leaves_the_rest(register, deliver, status, after):
+def test_t107_a_second_delivery_makes_due_what_had_failed_and_leaves_the_rest(
+    register, deliver, status, after
+):
     register()
     deliver(event_body())
     later = NOW + dt.timedelta(days=1000)
@@ -239,10 +257,48 @@ def test_a_second_delivery_makes_due_what_had_failed_and_leaves_the_rest(registe
 
 
 @pytest.mark.parametrize("path", ["/api/billing/webhooks/paypal", "/api/billing/webhooks/Stripe"])
-def test_another_provider_has_no_door(client, path):
+def test_t111_another_provider_has_no_door(client, path):
     response = client.post(path, data=b"{}", content_type="application/json")
     assert response.status_code == 404
     assert response.json() == {"error": "Not found.", "code": "NOT_FOUND", "details": {"code": "NOT_FOUND"}}
+
+
+@pytest.mark.parametrize(
+    ("enabled", "key", "secrets", "status"),
+    [
+        (False, "", (), 404),
+        (False, "sk_test_x", (), 500),  # the rails have a key: Stripe is asked to come back
+        (False, "", (SECRET,), 200),
+        (False, "sk_test_x", (SECRET,), 200),
+        (True, "sk_test_x", (SECRET,), 200),
+    ],
+)
+def test_t110_with_billing_off_the_door_is_there_for_the_rails_only(
+    register, deliver, stripe_config, settings, enabled, key, secrets, status
+):
+    rails = register()
+    settings.BILLING = dataclasses.replace(settings.BILLING, enabled=enabled)
+    stripe_config(secret_key=key, webhook_secrets=secrets)
+
+    response = deliver(event_body())
+
+    assert response.status_code == status
+    assert StripeEvent.objects.count() == (status == 200)
+    if status == 404:
+        assert response.json() == {"error": "Not found."}
+    assert rails.seen == []
+
+
+def test_a_client_secret_is_blanked_and_nothing_else(register, deliver):
+    register()
+    secret = b'"client_secret" :  "pi_1_secret_\\"abc"'
+    payload = event_body().replace(
+        b'"amount": 100', secret + b', "amount": 100.0, "none": {"client_secret": null}'
+    )
+    assert deliver(payload).status_code == 200
+    stored = StripeEvent.objects.get()
+    assert stored.payload.encode() == payload.replace(secret, b'"client_secret" :  "[REDACTED]"')
+    assert stored.payload_sha256 == hashlib.sha256(payload).hexdigest()
 
 
 def test_only_post_is_answered(client):
@@ -270,7 +326,7 @@ def test_no_csrf_token_is_asked_for(register, deliver, settings):
         (DatabaseError("secret text"), 500, "INTERNAL_ERROR"),
     ],
 )
-def test_trouble_of_ours_asks_for_redelivery_and_tells_nothing(
+def test_t111_trouble_of_ours_asks_for_redelivery_and_tells_nothing(
     register, deliver, monkeypatch, trouble, status, code
 ):
     def fail(_event):

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection, connections
 
-from settld.core import clock
+from settld.core import clock, failpoints
 from settld.stripe_gateway import consumers
 from settld.stripe_gateway.models import StripeEvent, StripeEventConsumption
-from settld.stripe_gateway.services import inbox
+from settld.stripe_gateway.services import consumption, inbox
 from settld.stripe_gateway.services.consumption import consume_due
 from settld.stripe_gateway.states import Outcome
 from tests.stripe_gateway.conftest import event_body
@@ -47,7 +47,7 @@ def _quiet_bell(monkeypatch):
     monkeypatch.setattr(inbox.bell, "ring", lambda: None)
 
 
-def test_one_event_delivered_many_times_at_once_is_stored_once(register):
+def test_t106_one_event_delivered_many_times_at_once_is_stored_once(register):
     register("rails")
     register("checkout")
     for round_number in range(10):
@@ -122,3 +122,50 @@ def test_a_consumer_that_loses_its_connection_loses_nothing(register):
     with clock.freeze(clock.now() + dt.timedelta(minutes=2)):
         consume_due(owner="w", limit=10, budget_seconds=30)
     assert StripeEventConsumption.objects.get().detail == "second try"
+
+
+def test_the_event_is_committed_before_an_inline_consumer_runs_and_no_transaction_is_open(register):
+    seen = []
+
+    def handler(event):
+        status = StripeEventConsumption.objects.get().status
+        seen.append((StripeEvent.objects.get().pk == event.pk, connection.in_atomic_block, status))
+        return Outcome.APPLIED, ""
+
+    consumers.register(name="checkout", event_types=("transfer.created",), handler=handler, inline=True)
+    receive(event_body())
+    assert seen == [(True, False, "leased")]
+
+
+def test_a_door_that_died_after_it_stored_the_event_is_followed_by_a_worker(register):
+    class Died(BaseException):
+        pass
+
+    def die(name):
+        if name == "billing.webhook.stored":
+            raise Died
+
+    checkout = register("checkout", inline=True)
+    with failpoints.watched(die), pytest.raises(Died):
+        receive(event_body())
+    assert (StripeEventConsumption.objects.get().status, checkout.seen) == ("leased", [])
+    with clock.freeze(clock.now() + consumption.LEASE + dt.timedelta(seconds=1)):
+        assert consume_due(owner="w", limit=10, budget_seconds=30) == 1
+    done = StripeEventConsumption.objects.get()
+    assert (done.status, done.attempts, checkout.seen) == ("done", 2, ["evt_1"])
+
+
+def test_t106_parallel_deliveries_run_an_inline_consumer_once(register):
+    seen = []
+
+    def handler(event):
+        time.sleep(0.05)
+        seen.append(event.provider_event_id)
+        return Outcome.APPLIED, ""
+
+    consumers.register(name="checkout", event_types=("transfer.created",), handler=handler, inline=True)
+    for round_number in range(5):
+        results = at_once(receive, [event_body(f"evt_{round_number}")] * THREADS)
+        assert sorted(results) == ["duplicate"] * (THREADS - 1) + ["stored"]
+    assert sorted(seen) == [f"evt_{number}" for number in range(5)]
+    assert set(StripeEventConsumption.objects.values_list("status", "attempts")) == {("done", 1)}

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from settld.core.errors import Refusal, Unavailable
 from settld.stripe_gateway.metrics import DELIVERIES
+from settld.stripe_gateway.outcomes import ProviderTrouble
 
 log = structlog.get_logger(__name__)
 P = ParamSpec("P")
@@ -41,7 +42,7 @@ def renders_refusals(view: View[P]) -> View[P]:
             return view(request, *args, **kwargs)
         except Refusal as refusal:
             return render(refusal)
-        except OperationalError as error:
+        except (OperationalError, ProviderTrouble) as error:
             log.warning("stripe_webhook_postponed", exc_info=error)
             return render(Unavailable(headers={"retry-after": "1"}))
         except Exception as error:

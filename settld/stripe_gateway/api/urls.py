@@ -13,7 +13,7 @@ urlpatterns = [
 openapi.plain(
     "/api/billing/webhooks/stripe",
     "post",
-    summary="Take an event that Stripe signed; it is stored once, then applied by a worker",
+    summary="Take an event that Stripe signed; it is stored once, then applied, here or by a worker",
     body=openapi.OBJECT,
-    answers={200: openapi.OBJECT} | dict.fromkeys((400, 404, 413, 500, 503), openapi.OBJECT),
+    answers={200: openapi.OBJECT} | dict.fromkeys((400, 404, 409, 413, 500, 503), openapi.OBJECT),
 )

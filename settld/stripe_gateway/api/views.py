@@ -1,4 +1,4 @@
-"""POST /api/billing/webhooks/stripe: raw bytes in, 200 once they are stored."""
+"""POST /api/billing/webhooks/stripe: raw bytes in, 200 once they are stored, and applied if inline."""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -16,7 +16,13 @@ WEBHOOK_MAX_BYTES = 262_144
 @csrf_exempt
 @renders_refusals
 def stripe_webhook(request: HttpRequest) -> HttpResponse:
-    """Trust the signature over the raw bytes and nothing else; any failure asks for redelivery."""
+    """Trust the signature over the raw bytes and nothing else; any failure asks for redelivery.
+
+    With checkout billing off the door still serves whoever else has a Stripe key or an endpoint secret;
+    without either there is no door.
+    """
+    if not _is_open():
+        return JsonResponse({"error": "Not found."}, status=404)
     if request.method != "POST":
         raise NotFound()
     stripe = settings.STRIPE
@@ -32,6 +38,10 @@ def stripe_webhook(request: HttpRequest) -> HttpResponse:
         now=clock.now(),
     )
     return JsonResponse({"ok": True})
+
+
+def _is_open() -> bool:
+    return bool(settings.BILLING.enabled or client.is_configured() or settings.STRIPE.webhook_secrets)
 
 
 @csrf_exempt

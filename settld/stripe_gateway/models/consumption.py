@@ -11,7 +11,8 @@ class StripeEventConsumption(models.Model):
     """A consumer's own outcome, retries and lease; no consumer sees another's.
 
     Deployment-wide, as the events are. `attempts` counts leases taken; `lease_version` fences a
-    worker whose lease ran out.
+    worker whose lease ran out. Tenant, entity and operation key are what the consumer found out about
+    the event, failed or not; nothing is allowed or refused by them.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -22,7 +23,13 @@ class StripeEventConsumption(models.Model):
     )
     outcome = models.CharField(max_length=10, choices=Outcome.choices, blank=True, default="")
     detail = models.TextField(blank=True, default="")
+    tenant_id = models.CharField(max_length=200, db_collation="C", blank=True, default="")
+    billable_entity_id = models.BigIntegerField(null=True, blank=True)
+    operation_key = models.CharField(max_length=64, db_collation="C", blank=True, default="")
     error = models.TextField(blank=True, default="")
+    error_code = models.CharField(max_length=64, blank=True, default="")
+    processing_started_at = models.DateTimeField(null=True, blank=True)
+    last_failed_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField()
     lease_owner = models.CharField(max_length=120, blank=True, default="")
@@ -52,6 +59,17 @@ class StripeEventConsumption(models.Model):
             ),
         ]
         indexes = [
+            models.Index(
+                fields=["billable_entity_id", "updated_at"],
+                name="webhook_consumption_entity",
+                condition=Q(billable_entity_id__isnull=False),
+            ),
+            models.Index(
+                fields=["operation_key", "updated_at"],
+                name="webhook_consumption_operation",
+                condition=~Q(operation_key=""),
+            ),
+            models.Index(fields=["consumer", "-updated_at", "-event"], name="webhook_consumption_latest"),
             models.Index(
                 fields=["next_attempt_at", "id"],
                 name="webhook_consumption_due",

@@ -10,10 +10,11 @@ from django.db.models import Case, F, Q, Value, When
 
 from settld.core import clock, transactions
 from settld.stripe_gateway import consumers
-from settld.stripe_gateway.metrics import CONSUMPTIONS
+from settld.stripe_gateway.consumers import Consumed, Correlation
+from settld.stripe_gateway.metrics import CONSUMPTIONS, guardrail
 from settld.stripe_gateway.models import StripeEventConsumption
 from settld.stripe_gateway.outcomes import scrub
-from settld.stripe_gateway.services import bell
+from settld.stripe_gateway.services import bell, failures, payloads
 from settld.stripe_gateway.states import REVIVABLE, ConsumptionStatus, Outcome
 
 LEASE = dt.timedelta(seconds=120)
@@ -21,6 +22,17 @@ MAX_ATTEMPTS = 12
 BACKOFF_BASE_SECONDS = 60
 BACKOFF_MAX_SECONDS = 21_600
 ABANDONED = "the worker's lease ran out before it finished"
+LEASE_FIELDS = (
+    "status",
+    "lease_owner",
+    "lease_expires_at",
+    "lease_version",
+    "attempts",
+    "processing_started_at",
+    "updated_at",
+)
+NOBODY = Correlation()
+DOOR = "door:"
 log = structlog.get_logger(__name__)
 
 
@@ -84,35 +96,56 @@ def reclaim_abandoned(*, now: dt.datetime) -> None:
         log.warning("stripe_event_consumptions_abandoned", count=count)
 
 
-def _lease(job: StripeEventConsumption, *, owner: str, now: dt.datetime) -> None:
+def take(job: StripeEventConsumption, *, owner: str, now: dt.datetime) -> None:
+    """Lease a consumption whose row the caller has locked, or is about to insert; it is not saved here."""
     job.status = ConsumptionStatus.LEASED
     job.lease_owner, job.lease_expires_at = owner[:120], now + LEASE
     job.lease_version += 1
     job.attempts += 1
-    job.updated_at = now
-    job.save(
-        update_fields=["status", "lease_owner", "lease_expires_at", "lease_version", "attempts", "updated_at"]
-    )
+    job.processing_started_at = job.updated_at = now
 
 
-def consume(job: StripeEventConsumption) -> None:
-    """Run the consumer of a leased job, with no transaction of ours open, and record the end."""
+def _lease(job: StripeEventConsumption, *, owner: str, now: dt.datetime) -> None:
+    take(job, owner=owner, now=now)
+    job.save(update_fields=LEASE_FIELDS)
+
+
+def consume(job: StripeEventConsumption) -> Exception | None:
+    """Run the consumer of a leased job, with no transaction of ours open, and record the end.
+
+    Returns what the consumer raised, recorded already; None when it is done, or when another has taken
+    the job over meanwhile.
+    """
     consumer = consumers.named(job.consumer)
-    try:
-        transactions.require_no_transaction()
-        if consumer is None:
-            raise ConsumerUnknown(f"no consumer is called {job.consumer}")
-        outcome, detail = consumer.handler(job.event)
-        outcome = Outcome(outcome)
-    except Exception as error:
-        if connection.errors_occurred and not connection.in_atomic_block:
-            connection.close_if_unusable_or_obsolete()  # so that what happened can be written down
-        fail(job, error=error, now=clock.now())
-    else:
-        finish(job, outcome=outcome, detail=detail, now=clock.now())
+    with structlog.contextvars.bound_contextvars(provider_event_id=job.event.provider_event_id):
+        try:
+            transactions.require_no_transaction()
+            if consumer is None:
+                raise ConsumerUnknown(f"no consumer is called {job.consumer}")
+            verdict = Consumed(*consumer.handler(payloads.readable(job.event)))
+            outcome = Outcome(verdict.outcome)
+        except Exception as error:
+            if connection.errors_occurred and not connection.in_atomic_block:
+                connection.close_if_unusable_or_obsolete()  # so that what happened can be written down
+            return error if fail(job, error=error, now=clock.now()) else None
+        finish(
+            job,
+            outcome=outcome,
+            detail=verdict.detail,
+            correlation=verdict.correlation,
+            now=clock.now(),
+        )
+    return None
 
 
-def finish(job: StripeEventConsumption, *, outcome: Outcome, detail: str, now: dt.datetime) -> bool:
+def finish(
+    job: StripeEventConsumption,
+    *,
+    outcome: Outcome,
+    detail: str,
+    now: dt.datetime,
+    correlation: Correlation = NOBODY,
+) -> bool:
     """Close the job if our lease still holds; False means another worker has taken it over."""
     closed = _update_if_ours(
         job,
@@ -120,23 +153,29 @@ def finish(job: StripeEventConsumption, *, outcome: Outcome, detail: str, now: d
         outcome=outcome,
         detail=scrub(detail),
         error="",
+        error_code="",
         finished_at=now,
         updated_at=now,
+        **_known(correlation),
     )
     _count(job, outcome.value if closed else "fenced")
     return closed
 
 
 def fail(job: StripeEventConsumption, *, error: Exception, now: dt.datetime) -> bool:
-    """Put the job back with a growing delay, or give it up after the last attempt."""
+    """Put the job back with a growing delay, or give it up after the last attempt; False as in `finish`."""
     is_last = job.attempts >= MAX_ATTEMPTS
     status = ConsumptionStatus.DEAD if is_last else ConsumptionStatus.FAILED
+    correlation = consumers.correlation_of(error)
     recorded = _update_if_ours(
         job,
         status=status,
         error=scrub(f"{type(error).__name__}: {error}"),
+        error_code=failures.code_of(error),
+        last_failed_at=now,
         next_attempt_at=now + backoff(job.attempts),
         updated_at=now,
+        **_known(correlation),
     )
     _count(job, status.value if recorded else "fenced")
     log.warning(
@@ -146,8 +185,26 @@ def fail(job: StripeEventConsumption, *, error: Exception, now: dt.datetime) -> 
         attempts=job.attempts,
         is_last=is_last,
         exc_info=error,
+        **_known(correlation),
     )
+    if recorded:
+        _raise_alarm(job, correlation)
     return recorded
+
+
+def _raise_alarm(job: StripeEventConsumption, correlation: Correlation) -> None:
+    """Count what the door was to apply and could not, told apart from a worker's later tries."""
+    consumer = consumers.named(job.consumer)
+    if consumer is None or not consumer.inline:
+        return
+    is_first = job.lease_owner.startswith(DOOR)
+    guardrail(
+        "BILLING_WEBHOOK_PROCESSING_FAILED" if is_first else "BILLING_WEBHOOK_REPLAY_FAILED",
+        provider_event_id=job.event.provider_event_id,
+        consumer=job.consumer,
+        attempts=job.attempts,
+        **_known(correlation),
+    )
 
 
 def backoff(attempts: int) -> dt.timedelta:
@@ -173,6 +230,11 @@ def _update_if_ours(job: StripeEventConsumption, **changes: object) -> bool:
     )
     released: dict[str, object] = {"lease_owner": "", "lease_expires_at": None}
     return ours.update(**released, **changes, lease_version=F("lease_version") + 1) == 1
+
+
+def _known(correlation: Correlation) -> dict[str, object]:
+    """Give the columns that a correlation fills; what it does not know stays as an earlier try found it."""
+    return {name: value for name, value in correlation._asdict().items() if value not in ("", None)}
 
 
 def _count(job: StripeEventConsumption, result: str) -> None:

@@ -1,21 +1,26 @@
-"""Taking one delivery in: trust the signature over the raw bytes, store the event once, wake a worker."""
+"""Taking one delivery in: trust the signature over the raw bytes, store the event once, have it consumed."""
 
 import datetime as dt
 import json
+import os
+import socket
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Q
 
-from settld.core import transactions
+from settld.core import failpoints, transactions
 from settld.core.errors import Refusal
 from settld.core.hashing import sha256_hex
+from settld.core.redaction import without_client_secrets
 from settld.stripe_gateway import consumers, signatures
 from settld.stripe_gateway.metrics import DELIVERIES, guardrail
 from settld.stripe_gateway.models import StripeEvent, StripeEventConsumption
-from settld.stripe_gateway.services import bell
+from settld.stripe_gateway.services import bell, consumption
 from settld.stripe_gateway.states import REVIVABLE, ConsumptionStatus
 
 log = structlog.get_logger(__name__)
@@ -80,22 +85,29 @@ class SecretMissing(Refusal):
 
 
 def receive(*, payload: bytes, signature: str, trust: Trust, now: dt.datetime) -> Delivery:
-    """Verify a delivery, store its event and one consumption per interested consumer, ring the bell.
+    """Verify a delivery, store its event and one consumption per interested consumer, run the inline ones.
 
-    What returns is committed. A repeated delivery stores nothing, but makes failed and dead
-    consumptions of its event due at once. Raises a Refusal that stored nothing. Source:
-    spec/checkout-billing.md 8.1.
+    The event is committed before any consumer runs. A repeated delivery stores nothing, but makes failed
+    and dead consumptions of its event due at once, or runs them here when they are inline; what is done,
+    or what somebody works on just now, is left alone. Raises a Refusal that stored nothing, or what an
+    inline consumer raised, after it was recorded: the answer then asks Stripe to deliver again.
+    Source: spec/checkout-billing.md 8.1.
     """
     _require_authentic(payload=payload, signature=signature, trust=trust, now=now)
     event = _event(payload, now=now)
-    delivery = _take(event, trust=trust, now=now)
-    DELIVERIES.labels(result=delivery.value).inc()
-    log.info(
-        "stripe_event_received",
-        provider_event_id=event.provider_event_id,
-        event_type=event.event_type,
-        result=delivery.value,
-    )
+    with structlog.contextvars.bound_contextvars(provider_event_id=event.provider_event_id):
+        delivery, jobs = _take(event, trust=trust, now=now)
+        DELIVERIES.labels(result=delivery.value).inc()
+        log.info(
+            "stripe_event_received",
+            provider_event_id=event.provider_event_id,
+            event_type=event.event_type,
+            result=delivery.value,
+        )
+        failpoints.hit("billing.webhook.stored")
+        failed = [error for job in jobs if (error := consumption.consume(job)) is not None]
+    if failed:
+        raise failed[0]
     return delivery
 
 
@@ -137,24 +149,28 @@ def _event(payload: bytes, *, now: dt.datetime) -> StripeEvent:
         provider_created_at=_instant(body.get("created")),
         livemode=body.get("livemode") is True,
         object_id=_object_id(body),
-        payload=text,
+        payload=without_client_secrets(text),
+        payload_retention_until=now + dt.timedelta(days=settings.BILLING.webhook_payload_retention_days),
         payload_sha256=sha256_hex(payload),
         received_at=now,
         last_delivered_at=now,
     )
 
 
-def _take(event: StripeEvent, *, trust: Trust, now: dt.datetime) -> Delivery:
+def _take(
+    event: StripeEvent, *, trust: Trust, now: dt.datetime
+) -> tuple[Delivery, list[StripeEventConsumption]]:
+    """Store what is new and find what to run here: consumptions leased to us in the same transaction."""
     if trust.is_live is not None and event.livemode != trust.is_live:
         guardrail(
             "BILLING_WEBHOOK_LIVEMODE_MISMATCH",
             provider_event_id=event.provider_event_id,
             livemode=event.livemode,
         )
-        return Delivery.OTHER_MODE
+        return Delivery.OTHER_MODE, []
     interested = consumers.interested_in(event.event_type)
     if not interested:
-        return Delivery.UNHANDLED
+        return Delivery.UNHANDLED, []
     if trust.api_version and event.provider_api_version != trust.api_version:
         guardrail(
             "BILLING_PROVIDER_SDK_API_BASELINE_DRIFT",
@@ -164,20 +180,30 @@ def _take(event: StripeEvent, *, trust: Trust, now: dt.datetime) -> Delivery:
     with transactions.atomic(durable=True):
         event_pk = _insert(event)
         if event_pk is None:
-            _revive(event, now=now)
+            delivery, jobs = Delivery.DUPLICATE, _revive(event, interested, now=now)
         else:
-            StripeEventConsumption.objects.bulk_create(
-                StripeEventConsumption(
-                    event_id=event_pk,
-                    consumer=consumer.name,
-                    next_attempt_at=now,
-                    created_at=now,
-                    updated_at=now,
-                )
-                for consumer in interested
-            )
-        transaction.on_commit(bell.ring)
-    return Delivery.DUPLICATE if event_pk is None else Delivery.STORED
+            event.pk = event_pk
+            delivery, jobs = Delivery.STORED, _assign(event, interested, now=now)
+        if not all(consumer.inline for consumer in interested):
+            transaction.on_commit(bell.ring)
+    return delivery, jobs
+
+
+def _assign(
+    event: StripeEvent, interested: list[consumers.Consumer], *, now: dt.datetime
+) -> list[StripeEventConsumption]:
+    """Insert a consumption for each consumer; the inline ones are leased to us from their first moment."""
+    rows = [
+        StripeEventConsumption(
+            event=event, consumer=consumer.name, next_attempt_at=now, created_at=now, updated_at=now
+        )
+        for consumer in interested
+    ]
+    jobs = [row for row, consumer in zip(rows, interested, strict=True) if consumer.inline]
+    for job in jobs:
+        consumption.take(job, owner=_owner(), now=now)
+    StripeEventConsumption.objects.bulk_create(rows)
+    return jobs
 
 
 def _insert(event: StripeEvent) -> int | None:
@@ -195,16 +221,46 @@ def _insert(event: StripeEvent) -> int | None:
     return None if row is None else int(row[0])
 
 
-def _revive(event: StripeEvent, *, now: dt.datetime) -> None:
-    """Count the delivery; Stripe asking again is a reason to try again what failed."""
+def _revive(
+    event: StripeEvent, interested: list[consumers.Consumer], *, now: dt.datetime
+) -> list[StripeEventConsumption]:
+    """Count the delivery; Stripe asking again is a reason to try again what failed, inline ones here.
+
+    A consumer that was not there or not on when the event was first stored gets it now.
+    """
     known = StripeEvent.objects.filter(provider=event.provider, provider_event_id=event.provider_event_id)
     stored = known.select_for_update(no_key=True).get()
     stored.delivery_count += 1
     stored.last_delivered_at = now
     stored.save(update_fields=["delivery_count", "last_delivered_at"])
-    StripeEventConsumption.objects.filter(event=stored, status__in=REVIVABLE).update(
+    inline = {consumer.name for consumer in interested if consumer.inline}
+    rows = StripeEventConsumption.objects.filter(event=stored)
+    had = set(rows.values_list("consumer", flat=True))
+    rows.filter(status__in=REVIVABLE).exclude(consumer__in=inline).update(
         status=ConsumptionStatus.PENDING, next_attempt_at=now, updated_at=now
     )
+    jobs = _take_over(stored, inline=inline & had, now=now)
+    return jobs + _assign(stored, [new for new in interested if new.name not in had], now=now)
+
+
+def _take_over(event: StripeEvent, *, inline: set[str], now: dt.datetime) -> list[StripeEventConsumption]:
+    """Lease the inline consumptions that wait, failed or were dropped; what is worked on stays so."""
+    if not inline:
+        return []
+    is_free = Q(status__in=[ConsumptionStatus.PENDING, *REVIVABLE]) | Q(
+        status=ConsumptionStatus.LEASED, lease_expires_at__lte=now
+    )
+    rows = StripeEventConsumption.objects.filter(is_free, event=event, consumer__in=inline).order_by("id")
+    jobs = list(rows.select_for_update(skip_locked=True))
+    for job in jobs:
+        job.event = event
+        consumption.take(job, owner=_owner(), now=now)
+        job.save(update_fields=consumption.LEASE_FIELDS)
+    return jobs
+
+
+def _owner() -> str:
+    return f"{consumption.DOOR}{socket.gethostname()}:{os.getpid()}"
 
 
 def _text(value: Any, *, most: int) -> str:

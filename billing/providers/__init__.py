@@ -1,0 +1,1 @@
+"""The payment providers of checkout billing; nothing above knows one by name."""
