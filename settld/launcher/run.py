@@ -100,7 +100,7 @@ class _Deployment:
         self._child("beat", commands.beat(schedule=self._home.root / "beat-schedule"))
         if self._simulated:
             self._register_webhook()
-        if not self._is_production:
+        if not self._is_production and self._given.get("SETTLD_DEMO", "").strip() != "0":
             self._seed()
 
     def _start_servers(self) -> dict[str, str]:
