@@ -3,7 +3,7 @@
 An absent value is NULL, as the wire says null. Provider ids sort and compare byte by byte.
 """
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from django.db import models
 
@@ -70,6 +70,14 @@ class StampedQuerySet(models.QuerySet[M_co]):
         return super().update(**{"updated_at": clock.now()} | changes)
 
 
+class StampedManager(models.Manager[M_co]):
+    """Hands such querysets out."""
+
+    def get_queryset(self) -> models.QuerySet[M_co]:
+        """Begin with all rows."""
+        return StampedQuerySet(self.model, using=self._db)
+
+
 class Stamped(models.Model):
     """A row that knows when it was made and when it last changed, on our process clock."""
 
@@ -77,8 +85,7 @@ class Stamped(models.Model):
     created_at = models.DateTimeField(default=clock.now)
     updated_at = models.DateTimeField(default=clock.now)
 
-    if not TYPE_CHECKING:  # the type checker knows each model's own manager only without this one
-        objects = StampedQuerySet.as_manager()
+    objects = StampedManager()
 
     class Meta:
         abstract = True
