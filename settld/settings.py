@@ -272,13 +272,15 @@ BILLING = billing(env, stripe=STRIPE)
 EXPORT_DESTINATIONS = parsing.export_destinations(env, is_production=IS_PRODUCTION)
 
 # --- Logs, admin, beat ----------------------------------------------------------------------------
-from settld.settings_beat import CELERY_BEAT_SCHEDULE  # noqa: E402
+from settld.settings_beat import BILLING_BEAT_SCHEDULE, CELERY_BEAT_SCHEDULE  # noqa: E402
 from settld.settings_logging import LOGGING, configure_structlog  # noqa: E402, F401
 from settld.settings_look import UNFOLD  # noqa: E402, F401
 
 CELERY_BEAT_SCHEDULE["retention"]["schedule"] = float(MAINTENANCE_INTERVAL_SECONDS)
 # More often than the interval: the gate in the database decides, and a tick a moment early costs no round.
 CELERY_BEAT_SCHEDULE["money-rails-reconcile"]["schedule"] = float(min(60, MAINTENANCE_INTERVAL_SECONDS))
+if BILLING.enabled:
+    CELERY_BEAT_SCHEDULE |= BILLING_BEAT_SCHEDULE
 LOGGING_CONFIG = "logging.config.dictConfig"
 configure_structlog()
 

@@ -16,3 +16,29 @@ CELERY_BEAT_SCHEDULE = {
     "retention": {"task": "maintenance.retention_tick", "schedule": 300.0},
     "idempotency-purge": {"task": "idempotency.purge_expired", "schedule": 3600.0},
 }
+
+# Checkout billing's (spec/checkout-billing.md 9.2); there while BILLING_ENABLED is on.
+BILLING_BEAT_SCHEDULE = {
+    "billing-outbox": {"task": "billing.outbox_tick", "schedule": 5.0},
+    "billing-remediation": {"task": "billing.remediation_tick", "schedule": 10.0},
+    "billing-recover-pending": {"task": "billing.recover_pending", "schedule": 60.0},
+    "billing-gauges": {"task": "billing.gauges", "schedule": 60.0},
+    "billing-reconcile-due": {"task": "billing.reconcile_due", "schedule": 300.0},
+    # Once a day, which the gate in the database decides.
+    "billing-retention": {"task": "billing.retention", "schedule": 3600.0},
+} | {
+    f"billing-{scope.replace('_', '-')}": {
+        "task": "billing.reconcile",
+        "schedule": seconds,
+        "kwargs": {"scope": scope},
+    }
+    for scope, seconds in (
+        ("pending_recent", 900.0),
+        ("checkout_recovery_verification", 600.0),
+        ("checkout_completed_pending", 600.0),
+        ("checkout_open", 1800.0),
+        ("subscriptions_active", 21_600.0),
+        ("invoices_recent", 86_400.0),
+        ("payment_methods", 86_400.0),
+    )
+}

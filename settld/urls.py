@@ -16,6 +16,7 @@ ROOMS = (
     "settld.closing.api.urls",
     "moneyrails.api.urls",
     "billing.plans.api.urls",
+    "billing.api.urls",
     "reconciliation.api.urls",
     "ops_console.evidence.urls",
     "ops_console.urls",

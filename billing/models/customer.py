@@ -144,7 +144,8 @@ class PaymentMethodSync(Stamped):
             fields.one_of("status", SyncStatus, name="payment_method_sync_status"),
         ]
         indexes: ClassVar = [
-            models.Index(fields=["billable_entity", "updated_at"], name="payment_method_sync_recent")
+            models.Index(fields=["billable_entity", "updated_at"], name="payment_method_sync_recent"),
+            models.Index(fields=["-updated_at", "-id"], name="payment_method_sync_latest"),
         ]
 
     def __str__(self) -> str:

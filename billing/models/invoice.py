@@ -6,11 +6,11 @@ from django.db import models
 from django.db.models import Q
 
 from billing.models import fields, triggers
-from billing.models.fields import Stamped, Watermarked
+from billing.models.fields import Revised, Stamped, Watermarked
 from billing.states import InvoiceStatus, PaymentStatus
 
 
-class Invoice(Stamped, Watermarked):
+class Invoice(Stamped, Watermarked, Revised):
     """A provider's invoice; it waits by `provider_subscription_id` for a subscription not known yet."""
 
     tenant_id = fields.tenant()
@@ -28,6 +28,7 @@ class Invoice(Stamped, Watermarked):
     issued_at = models.DateTimeField(null=True, blank=True)
     due_at = models.DateTimeField(null=True, blank=True)
     paid_at = models.DateTimeField(null=True, blank=True)
+    needs_reconciliation = models.BooleanField(default=False, db_default=False)
     metadata_json = fields.metadata()
 
     class Meta:
@@ -46,11 +47,14 @@ class Invoice(Stamped, Watermarked):
         ]
         indexes: ClassVar = [
             models.Index(fields=["billable_entity", "updated_at"], name="invoice_recent"),
+            models.Index(fields=["-updated_at", "-id"], name="invoice_latest"),
             models.Index(
                 fields=["tenant_id", "provider", "provider_subscription_id"],
                 name="invoice_waiting",
                 condition=Q(subscription=None),
             ),
+            # An event about a payment names the invoice before the tenant is known.
+            models.Index(fields=["provider_invoice_id"], name="invoice_by_provider_id"),
         ]
         triggers: ClassVar = [
             triggers.immutable(
@@ -61,7 +65,8 @@ class Invoice(Stamped, Watermarked):
                 "provider",
                 "provider_invoice_id",
                 rule="invoice_owner",
-            )
+            ),
+            triggers.revised("invoice"),
         ]
 
     def __str__(self) -> str:
@@ -93,7 +98,10 @@ class Payment(Stamped, Watermarked):
             fields.is_currency("currency", name="payment_currency"),
             fields.one_of("status", PaymentStatus, name="payment_status"),
         ]
-        indexes: ClassVar = [models.Index(fields=["invoice", "updated_at"], name="payment_recent")]
+        indexes: ClassVar = [
+            models.Index(fields=["invoice", "updated_at"], name="payment_recent"),
+            models.Index(fields=["-updated_at", "-id"], name="payment_latest"),
+        ]
 
     def __str__(self) -> str:
         return self.provider_payment_id

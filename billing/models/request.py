@@ -125,7 +125,9 @@ class BillingRequest(Stamped):
                 condition=Q(status=RequestStatus.PENDING),
             ),
             models.Index(fields=["expires_at"], name="request_retention"),
+            models.Index(fields=["id"], name="request_walk", condition=Q(status=RequestStatus.PENDING)),
             models.Index(fields=["billable_entity", "updated_at"], name="request_recent"),
+            models.Index(fields=["-updated_at", "-id"], name="request_latest"),
         ]
         triggers: ClassVar = [
             triggers.entity_lock_held("request"),

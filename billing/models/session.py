@@ -102,6 +102,8 @@ class CheckoutSession(Stamped, Watermarked):
             models.Index(fields=["billable_entity", "status"], name="checkout_session_of_entity"),
             models.Index(fields=["status", "expires_at"], name="checkout_session_expiry"),
             models.Index(fields=["billable_entity", "updated_at"], name="checkout_session_recent"),
+            models.Index(fields=["id"], name="checkout_session_walk", condition=Q(status__in=BLOCKING)),
+            models.Index(fields=["-updated_at", "-id"], name="checkout_session_latest"),
         ]
         triggers: ClassVar = [
             triggers.entity_lock_held("checkout_session"),

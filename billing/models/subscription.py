@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from billing.models import fields, triggers
-from billing.models.fields import Leased, Stamped, Watermarked
+from billing.models.fields import Leased, Revised, Stamped, Watermarked
 from billing.states import (
     TERMINAL_SUBSCRIPTION,
     BillingComponent,
@@ -16,7 +16,7 @@ from billing.states import (
 )
 
 
-class Subscription(Stamped, Watermarked):
+class Subscription(Stamped, Watermarked, Revised):
     """A provider's subscription; only the projection and reconciliation write it (INV-24)."""
 
     tenant_id = fields.tenant()
@@ -57,9 +57,11 @@ class Subscription(Stamped, Watermarked):
         ]
         indexes: ClassVar = [
             models.Index(fields=["billable_entity", "updated_at"], name="subscription_recent"),
+            models.Index(fields=["-updated_at", "-id"], name="subscription_latest"),
             models.Index(
                 fields=["id"], name="subscription_live", condition=~Q(status__in=TERMINAL_SUBSCRIPTION)
             ),
+            models.Index(fields=["id"], name="subscription_flagged", condition=Q(needs_reconciliation=True)),
         ]
         triggers: ClassVar = [
             triggers.entity_lock_held("subscription"),
@@ -73,6 +75,7 @@ class Subscription(Stamped, Watermarked):
                 "provider_subscription_created_at",
                 rule="subscription_identity",
             ),
+            triggers.revised("subscription"),
         ]
 
     def __str__(self) -> str:
@@ -170,7 +173,19 @@ class Remediation(Stamped, Leased):
         ]
         indexes: ClassVar = [
             models.Index(fields=["status", "next_attempt_at"], name="remediation_due"),
+            models.Index(
+                fields=["tenant_id", "next_attempt_at", "id"],
+                name="remediation_turn",
+                condition=Q(
+                    status__in=[
+                        RemediationStatus.PENDING,
+                        RemediationStatus.FAILED,
+                        RemediationStatus.IN_PROGRESS,
+                    ]
+                ),
+            ),
             models.Index(fields=["billable_entity", "updated_at"], name="remediation_recent"),
+            models.Index(fields=["-updated_at", "-id"], name="remediation_latest"),
         ]
         triggers: ClassVar = [triggers.entity_lock_held("remediation")]
 

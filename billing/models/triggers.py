@@ -60,6 +60,19 @@ RETURN NEW;
     )
 
 
+def revised(table: str) -> pgtrigger.Trigger:
+    """Count every write of a row, whoever makes it."""
+    return pgtrigger.Trigger(
+        name=f"{table}_revision",
+        when=pgtrigger.Before,
+        operation=pgtrigger.Update,
+        func="""
+NEW.revision = OLD.revision + 1;
+RETURN NEW;
+""",
+    )
+
+
 SUBSCRIPTION_WRITER = pgtrigger.Trigger(
     name="subscription_writer",
     when=pgtrigger.Before,

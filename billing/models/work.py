@@ -39,7 +39,13 @@ class BillingOutboxJob(Stamped, Leased):
         ]
         indexes: ClassVar = [
             models.Index(fields=["status", "available_at"], name="billing_job_due"),
+            models.Index(
+                fields=["tenant_id", "available_at", "id"],
+                name="billing_job_turn",
+                condition=Q(status__in=[JobStatus.PENDING, JobStatus.FAILED, JobStatus.LEASED]),
+            ),
             models.Index(fields=["billable_entity", "updated_at"], name="billing_job_recent"),
+            models.Index(fields=["-updated_at", "-id"], name="billing_job_latest"),
         ]
 
     def __str__(self) -> str:

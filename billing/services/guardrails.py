@@ -32,8 +32,11 @@ def emit(
     metrics.guardrail(code.value, **{name: value for name, value in known.items() if value}, **context)
 
 
-def measure(code: Guardrail, *, name: str, value: float) -> None:
-    """Keep a measurement for the metrics page; only one above zero is an event."""
+def measure(code: Guardrail, *, name: str, value: float, is_event: bool = True) -> None:
+    """Keep a measurement for the metrics page; only one above zero is an event.
+
+    `is_event=False` for what was an event of its own when it happened, and is counted once for that.
+    """
     MEASUREMENTS.labels(code=code.value, measure=name).set(value)
-    if value > 0:
+    if value > 0 and is_event:
         metrics.guardrail(code.value, measure=name, value=value)

@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 
 from django.db import OperationalError
 
+from billing.services import rehearsal
 from settld.core import tenancy, transactions
 
 RETRIED: Final = frozenset({"40P01", "40001", "55P03"})  # deadlock, serialization failure, lock timeout
@@ -25,7 +26,12 @@ def retried(*, tenant_id: str, work: Callable[[], T]) -> T:
     for attempt in range(1, MOST_ATTEMPTS + 1):
         try:
             with tenancy.tenant_scope(tenant_id), transactions.atomic(durable=True):
-                return work()
+                done = work()
+                rehearsal.end(done, tenant_id=tenant_id)
+                return done
+        except rehearsal.Rehearsed as undone:
+            result: T = undone.result
+            return result
         except OperationalError as error:
             if getattr(error.__cause__, "sqlstate", None) not in RETRIED or attempt == MOST_ATTEMPTS:
                 raise

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from moneyrails import states
+from moneyrails import payout_limit, states
 from moneyrails.models import DispatchAttempt, Operation
 from moneyrails.queries import operations, payout_facts
 from moneyrails.rails import manual, providers, sandbox
@@ -25,6 +25,7 @@ from moneyrails.services.submit_conditions import (
     require_sendable,
 )
 from settld.core import clock, failpoints, transactions
+from settld.core.capabilities import capability
 from settld.core.principals import Actor
 from settld.idempotency.services.records import IdempotencyInProgress
 from settld.stripe_gateway.outcomes import ProviderFailure
@@ -43,6 +44,7 @@ class Submission:
     provider_submission: dict[str, Any] | None = None
 
 
+@capability("payouts.submit")
 def submit(
     *,
     tenant_id: str,
@@ -56,20 +58,25 @@ def submit(
 ) -> Submission:
     """Send one initiated payout and record the transfer it made; never two.
 
-    Raises Conflicts: nothing was sent. SubmitFailed or InvalidResponse: the operation stays
-    initiated, and its attempt says whether money may have moved. Replayed: the caller's key has a
-    reply. Must not run inside a transaction.
+    Raises Conflicts, or the refusal of the tenant's plan: nothing was sent. SubmitFailed or
+    InvalidResponse: the operation stays initiated, and its attempt says whether money may have moved.
+    Replayed: the caller's key has a reply. Must not run inside a transaction.
     """
     transactions.require_no_transaction()
     memory = memory or NoMemory()
     provider = providers.by_path(provider_id)
-    opened = _open_when_alone(
-        provider, tenant_id=tenant_id, operation_id=operation_id, provider_ref=provider_ref,
-        actor=actor, memory=memory, now=now,
-    )  # fmt: skip
-    if isinstance(opened, Submission):
-        return opened
-    return carry_out(opened, rail or stripe_rail.StripeRail(), actor=actor, memory=memory, now=now)
+    with payout_limit.counted(tenant_id=tenant_id, operation_id=operation_id, now=now) as use:
+        opened = _open_when_alone(
+            provider, tenant_id=tenant_id, operation_id=operation_id, provider_ref=provider_ref,
+            actor=actor, memory=memory, now=now,
+        )  # fmt: skip
+        if isinstance(opened, Submission):
+            use.ended(was_recorded=opened.applied)
+            return opened
+        use.goes_out(had_doubt=opened.is_doubtful)
+        done = carry_out(opened, rail or stripe_rail.StripeRail(), actor=actor, memory=memory, now=now)
+        use.ended(was_recorded=done.applied)
+    return done
 
 
 def _open_when_alone(
@@ -265,6 +272,10 @@ def record(
         )
         raise
     failpoints.hit("submit.after_t2")
+    if opened.kind != states.CheckKind.SEND and done.applied:  # a submit counts its payout itself
+        payout_limit.note_left(
+            tenant_id=recorded.operation.tenant_id, operation_id=recorded.operation.operation_id, now=now
+        )
     if not has_left:  # somebody took the attempt over; what we saw is kept, the end is theirs
         raise SubmitInProgress(recorded.operation)
     return done

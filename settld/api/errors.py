@@ -34,7 +34,20 @@ def body_of(refusal: Refusal, *, family: str) -> dict[str, Any]:
     if family == "v1":
         body: dict[str, Any] = {"ok": False, "code": refusal.code, "message": refusal.message}
         return body if refusal.details is None else body | {"details": refusal.details}
+    if family == "billing":
+        return _billing_body(refusal)
     return {"error": refusal.message, "code": refusal.code, "details": refusal.details}
+
+
+def _billing_body(refusal: Refusal) -> dict[str, Any]:
+    """Shape a refusal of /api/billing/*: details repeat the code, and name the fields that are wrong."""
+    details = refusal.details if isinstance(refusal.details, dict) else {}
+    if refusal.code:
+        details = {"code": refusal.code} | details
+    body: dict[str, Any] = {"error": refusal.message}
+    body |= {"code": refusal.code} if refusal.code else {}
+    body |= {"details": details} if details else {}
+    return body | ({"fieldErrors": details["fieldErrors"]} if "fieldErrors" in details else {})
 
 
 def render(refusal: Refusal, *, family: str = "ops") -> HttpResponse:

@@ -58,6 +58,7 @@ V1_ERROR = obj(
 )
 REFUSALS = {
     400: "The request's shape is wrong, or a protocol version is not spoken.",
+    401: "No valid credential, and no login.",
     402: "The plan does not cover it.",
     403: "No valid credential, or one without a scope that suffices.",
     404: "No such thing for this tenant.",

@@ -104,9 +104,11 @@ def _chunked_body(request: Any, *, most: int) -> bytes:
     return bytes(request._body)
 
 
-def json_body(request: HttpRequest, *, any_media_type: bool = False) -> dict[str, Any]:
+def json_body(
+    request: HttpRequest, *, any_media_type: bool = False, limit: int | None = None
+) -> dict[str, Any]:
     """Parse the body as a JSON object; an empty body is an empty object."""
-    content = raw_body(request)
+    content = raw_body(request, limit=limit)
     if not content.strip():
         return {}
     media_type = (request.content_type or "").lower()

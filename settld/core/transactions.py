@@ -61,6 +61,17 @@ def atomic(*, durable: bool = False) -> Iterator[None]:
 
 
 @contextmanager
+def snapshot() -> Iterator[None]:
+    """Let several statements read the rows as of one instant; nothing can be written, and none may be open.
+
+    Inside a test's own transaction, where nobody else writes, it is that transaction.
+    """
+    with transaction.atomic(durable=True):
+        connection.begin_as_snapshot()  # type: ignore[attr-defined]  # our backend's
+        yield
+
+
+@contextmanager
 def joined() -> Iterator[None]:
     """Join the transaction that a caller opened with `atomic`, or open one; joining costs no savepoint.
 

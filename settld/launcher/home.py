@@ -40,6 +40,11 @@ class Home:
         return self.root / "simulator"
 
     @property
+    def simulator_port(self) -> Path:
+        """The simulator's port; addresses of its pages are kept, here and by whoever was given one."""
+        return self.root / "simulator.port"
+
+    @property
     def metrics(self) -> Path:
         """Where web and workers count together for /metrics."""
         return self.root / "metrics"

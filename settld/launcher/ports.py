@@ -2,6 +2,7 @@
 
 import errno
 import socket
+from pathlib import Path
 
 from settld.launcher.errors import LauncherError
 
@@ -38,6 +39,28 @@ def free_port(host: str = "127.0.0.1") -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
+
+
+def kept_port(file: Path, host: str = "127.0.0.1") -> int:
+    """The port of earlier runs, or a free one to keep; another only when somebody else has taken it."""
+    try:
+        port = int(file.read_text())
+    except (OSError, ValueError):
+        port = 0
+    if not (1 <= port <= 65535 and _is_free(host, port)):
+        port = free_port(host)
+        file.write_text(f"{port}\n")
+    return port
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
 
 
 def _suggest(host: str, port: int) -> int:

@@ -14,7 +14,7 @@ from settld.launcher.errors import LauncherError
 from settld.launcher.given import given_environment
 from settld.launcher.home import Home, HomeLock, open_home, write_private
 from settld.launcher.http import status_of
-from settld.launcher.ports import free_port, read_port, require_free
+from settld.launcher.ports import free_port, kept_port, read_port, require_free
 from settld.launcher.postgres import OWNER_ROLE, start_postgres
 from settld.launcher.processes import end_leftovers, size_of, spawn, tail
 from settld.launcher.redis_server import start_redis
@@ -72,7 +72,8 @@ class _Deployment:
         self._supervisor = supervisor
         self._is_production = given.get("SETTLD_ENV", "").strip().lower() == "production"
         self._simulated = uses_simulator(given) and not self._is_production
-        self._simulator_port = free_port()
+        # Checkout pages and payment links of an earlier run are still to be found at their addresses.
+        self._simulator_port = kept_port(home.simulator_port) if self._simulated else free_port()
         self._secrets = load_secrets(home)
         self.environment: dict[str, str] = {}
         self._counters: dict[str, str] = {}

@@ -48,13 +48,30 @@ def authenticate(request: HttpRequest, *, tenant_id: str, is_write: bool) -> Pri
     try:
         principal = _find(request, tenant_id=tenant_id)
     except Forbidden as refusal:
-        FAILED.labels(reason=refusal.reason).inc()
-        log.info("auth_failed", reason=refusal.reason, claimed_principal=principal_label(request) or None)
+        note_failure(request, refusal)
         raise
     return _require_tenant(principal, is_write=is_write)
 
 
+def note_failure(request: HttpRequest, refusal: Forbidden) -> None:
+    """Count and log that nobody was found, with the name that the caller gives itself."""
+    FAILED.labels(reason=refusal.reason).inc()
+    log.info("auth_failed", reason=refusal.reason, claimed_principal=principal_label(request) or None)
+
+
 def _find(request: HttpRequest, *, tenant_id: str) -> Principal:
+    if principal := by_credential(request, tenant_id=tenant_id):
+        return principal
+    if settings.SESSION_COOKIE_NAME in request.COOKIES:
+        return _by_login(request, tenant_id=tenant_id)
+    raise Forbidden("bad_token" if _bearer(request.headers.get("authorization", "")) else "missing")
+
+
+def by_credential(request: HttpRequest, *, tenant_id: str) -> Principal | None:
+    """Find the machine that calls for a tenant: key, bearer, then ops token; None when it shows none.
+
+    Forbidden for a key or an ops token that does not fit; a bearer that is no token of ours counts as none.
+    """
     headers = request.headers
     bearer = _bearer(headers.get("authorization", ""))
     for presented in (headers.get("x-proxy-api-key", "").strip(), bearer):
@@ -67,14 +84,20 @@ def _find(request: HttpRequest, *, tenant_id: str) -> Principal:
         if principal := _by_token(token, tenant_id=tenant_id):
             return principal
         raise Forbidden("bad_token")
-    if settings.SESSION_COOKIE_NAME in request.COOKIES:
-        return _by_login(request, tenant_id=tenant_id)
-    raise Forbidden("bad_token" if bearer else "missing")
+    return None
 
 
 def _bearer(header: str) -> str:
     scheme, _, credential = header.partition(" ")
     return credential.strip() if scheme.lower() == "bearer" else ""
+
+
+def presented_key_id(request: HttpRequest) -> str:
+    """Read the id of the API key that a request shows, unproven; empty when it shows none."""
+    bearer = _bearer(request.headers.get("authorization", ""))
+    shown = (request.headers.get("x-proxy-api-key", "").strip(), bearer)
+    presented = next((text for text in shown if text), "")
+    return presented.partition(".")[0] if "." in presented else ""
 
 
 # --- API keys -------------------------------------------------------------------------------------
@@ -165,7 +188,7 @@ def _by_login(request: HttpRequest, *, tenant_id: str) -> Principal:
     if not request.user.is_authenticated or not request.user.is_active:
         raise Forbidden("missing")
     user = request.user
-    _require_csrf(request)
+    require_csrf(request)
     named = bool(request.headers.get("x-proxy-tenant-id", "").strip())
     if not named and not user.platform_role:
         mine = memberships.active_tenants(user=user)
@@ -179,7 +202,8 @@ def _by_login(request: HttpRequest, *, tenant_id: str) -> Principal:
     )
 
 
-def _require_csrf(request: HttpRequest) -> None:
+def require_csrf(request: HttpRequest) -> None:
+    """Refuse a browser's write that does not come from a page of ours."""
     check = CSRFCheck(lambda _request: None)  # type: ignore[arg-type]
     check.process_request(request)
     if check.process_view(request, lambda: HttpResponse(), (), {}):

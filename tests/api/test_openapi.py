@@ -11,7 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from settld.api.discovery import description
 from tests.support.api import body
 
-FOR_PEOPLE = re.compile(r"^(admin/|console|login|logout|\^|static)")
+FOR_PEOPLE = re.compile(r"^(admin/|console|login|logout|w/|\^|static)")
 NOT_FOUND_BY_DESIGN = {
     "api/billing/webhooks/<str:provider>",  # says 404 in its family's words
     "(?s)^.*$",  # what nobody names

@@ -39,3 +39,19 @@ def stripe_at(settings):
         settings.STRIPE = dataclasses.replace(settings.STRIPE, api_base_url=url)
 
     return point
+
+
+@pytest.fixture
+def world(db, monkeypatch):
+    """An entity whose checkout is under way, and the provider's events about it."""
+    from tests.billing import projections
+
+    yield from projections.begin(monkeypatch)
+
+
+@pytest.fixture
+def fired(monkeypatch) -> list[str]:
+    """The codes of the guardrails that fired, in order, without their prefix."""
+    from tests.billing import projections
+
+    return projections.listen(monkeypatch)

@@ -117,6 +117,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return
         self.connection.settld_begin = _begin(self.connection)
 
+    def begin_as_snapshot(self) -> None:
+        """Have the transaction, before its first statement, read all as of one instant, and not write."""
+        begin = self.connection.__dict__.get("settld_begin")
+        if begin is not None:
+            begin[0] = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+
     def send_with_commit(self, query: str, params: Any) -> None:
         """Keep a statement whose result nobody needs, to be sent in one message with COMMIT."""
         waiting = self.connection.__dict__.setdefault("settld_farewell", [])

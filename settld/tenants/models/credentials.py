@@ -51,6 +51,7 @@ class AuthKey(models.Model):
                 condition=models.Q(status__in=KeyStatus.values), name="auth_key_status_known"
             ),
         ]
+        indexes: ClassVar = [models.Index(fields=["key_id"], name="auth_key_by_id")]
 
     def __str__(self) -> str:
         return self.key_id

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from settld.audit import services as audit
-from settld.core import clock, transactions
+from settld.core import clock, tenancy, transactions
 from settld.core.errors import Conflict, Invalid, NotFound, Refusal
 from settld.core.principals import SCOPES, Actor, Principal
 from settld.tenants import secrets
@@ -19,6 +19,7 @@ from settld.tenants.models.credentials import KeyStatus
 
 KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 MAX_GRACE_SECONDS = 86_400
+MOST_TENANTS_OF_A_KEY = 5
 
 
 class ScopeEscalation(Refusal):
@@ -192,6 +193,15 @@ def revoke(*, tenant_id: str, key_id: str, actor: Actor, now: dt.datetime) -> Au
             key.save()
             _audit(key, action="API_KEY_REVOKE", details={"keyId": key.key_id}, actor=actor, now=now)
     return key
+
+
+def tenants_of(*, key_id: str) -> list[str]:
+    """Find the tenants that have a key of this id, which a caller may not have named; a few at most."""
+    if not KEY_ID.fullmatch(key_id):
+        return []
+    with tenancy.platform_scope(reason="login: find the tenant of a key"):
+        found = AuthKey.objects.filter(key_id=key_id).order_by("tenant_id")
+        return list(found.values_list("tenant_id", flat=True)[:MOST_TENANTS_OF_A_KEY])
 
 
 def _locked(*, tenant_id: str, key_id: str) -> AuthKey:

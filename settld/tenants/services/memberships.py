@@ -51,6 +51,19 @@ def active_tenants(*, user: User) -> list[str]:
         )
 
 
+def active_roles(*, user_id: int) -> dict[str, str]:
+    """Give a person's role in each tenant that they belong to, by tenant id, in its order."""
+    with tenancy.platform_scope(reason="list a person's memberships"):
+        rows = Membership.objects.filter(user_id=user_id, status="active").order_by("tenant_id")
+        return dict(rows.values_list("tenant_id", "role"))
+
+
+def first_owner(*, tenant_id: str) -> int | None:
+    """Give the person who has owned a tenant for longest; None when nobody does. The scope is entered."""
+    owners = Membership.objects.filter(tenant_id=tenant_id, role=Role.OWNER, status="active")
+    return owners.order_by("created_at", "pk").values_list("user_id", flat=True).first()
+
+
 def principal(*, user: User, tenant_id: str, has_second_factor: bool) -> Principal:
     """Make the principal of a person in a tenant; Forbidden when they have no place there."""
     with tenancy.tenant_scope(tenant_id):
