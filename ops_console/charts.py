@@ -91,15 +91,16 @@ def day_chart(days: Sequence[Day], *, currency: str, caption: str) -> DayChart:
     total = sum(day.amount_cents for day in days)
     return DayChart(
         bars=bars,
-        lines=[_line(ceiling * part // 4, ceiling) for part in (0, 2, 4)],
+        lines=[grid_line(ceiling * part // 4, ceiling) for part in (0, 2, 4)],
         summary=f"Payout amount per day over {len(days)} days, {money.show(total, currency)} in all",
         caption=caption,
     )
 
 
-def _line(amount_cents: int, ceiling: int) -> Line:
+def grid_line(amount_cents: int, ceiling: int, *, currency: str = "USD") -> Line:
+    """Place one line of the grid with its amount."""
     y = round(BOTTOM - (BOTTOM - TOP) * amount_cents / ceiling, 1)
-    return Line(y=y, text_y=y + 3.5, text=brief(amount_cents))
+    return Line(y=y, text_y=y + 3.5, text=brief(amount_cents, places=money.exponent(currency)))
 
 
 def round_up(amount_cents: int) -> int:
@@ -112,9 +113,9 @@ def round_up(amount_cents: int) -> int:
         ceiling *= 10
 
 
-def brief(amount_cents: int) -> str:
-    """Write an amount for an axis: 1.2k, 3M; cents are left out."""
-    units = amount_cents // 100
+def brief(amount_minor: int, *, places: int = 2) -> str:
+    """Write an amount for an axis: 1.2k, 3M; what stands behind the decimal point is left out."""
+    units = amount_minor // 10**places
     for size, letter in ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k")):
         if units >= size:
             tenths = units * 10 // size
@@ -220,7 +221,7 @@ def step_chart(levels: Sequence[Level], *, now: dt.datetime, currency: str, what
         line=path,
         area=f"{path}V{BOTTOM}Z",
         dots=dots,
-        lines=[_line(ceiling * part // 4, ceiling) for part in (0, 2, 4)],
+        lines=[grid_line(ceiling * part // 4, ceiling) for part in (0, 2, 4)],
         labels=[Label(LEFT, _minute(first), "start"), Label(RIGHT, _minute(last), "end")],
         summary=f"{what} since {_minute(first)} UTC, now {money.show(now_cents, currency)}",
     )
