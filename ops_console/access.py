@@ -101,30 +101,44 @@ def _answer(
     is_write: bool,
     kwargs: dict[str, Any],
 ) -> HttpResponse:
-    if not request.user.is_authenticated:
-        return send_to_login(request)
-    try:
-        if any("\x00" in str(value) for value in kwargs.values()):
-            raise NotFound()
+    def work() -> HttpResponse:
         visit = open_visit(request, is_write=is_write)
         if not visit.may(*scopes):
             raise Forbidden("missing_scope")
         with tenancy.tenant_scope(visit.tenant_id):
             return view(request, visit, **kwargs)
+
+    return answered(request, work, kwargs=kwargs)
+
+
+def answered(
+    request: HttpRequest, work: Callable[[], HttpResponse], *, kwargs: dict[str, Any]
+) -> HttpResponse:
+    """Do the work of a page for somebody who is logged in; a refusal becomes a page or a fragment."""
+    if not request.user.is_authenticated:
+        return send_to_login(request)
+    try:
+        if any("\x00" in str(value) for value in kwargs.values()):
+            raise NotFound()
+        return work()
     except memberships.SecondFactorRequired:
         return go(request, f"{SECOND_FACTOR_URL}?{urlencode({'next': _here(request)})}")
     except Exception as error:
         return errors.refused(request, refusal_for(error, request_id=str(getattr(request, "request_id", ""))))
 
 
-def open_visit(request: HttpRequest, *, is_write: bool) -> Visit:
-    """Find the person's tenant of this session and what they may do in it; Forbidden when there is none."""
+def open_visit(request: HttpRequest, *, is_write: bool, tenant_id: str = "") -> Visit:
+    """Find the person's tenant of this session and what they may do in it; Forbidden when there is none.
+
+    A page whose address names its tenant gives `tenant_id`; no other takes its place.
+    """
     user = cast(User, request.user)
-    choices = tenant_choices(user, active=str(request.session.get(TENANT_KEY, "")))
-    wanted = request.session.get(TENANT_KEY)
-    tenant = next((choice for choice in choices if choice.tenant_id == wanted), None) or next(
-        iter(choices), None
-    )
+    wanted = tenant_id or str(request.session.get(TENANT_KEY, ""))
+    choices = tenant_choices(user, active=wanted)
+    tenant = next((choice for choice in choices if choice.tenant_id == wanted), None)
+    if tenant is None and tenant_id:
+        raise Forbidden("no_membership")
+    tenant = tenant or next(iter(choices), None)
     if tenant is None:
         raise NoTenant()
     principal = memberships.principal(

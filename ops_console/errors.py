@@ -148,4 +148,4 @@ def page(request: HttpRequest, *, status: int, code: str, text: str = "") -> Htt
 
 def is_for_people(request: HttpRequest) -> bool:
     """Tell whether a path belongs to pages rather than to the API."""
-    return request.path.startswith(("/console", "/login", "/logout", "/admin"))
+    return request.path.startswith(("/console", "/w/", "/login", "/logout", "/admin"))

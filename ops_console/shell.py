@@ -11,12 +11,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
+from billing.services import permissions
 from moneyrails.models import MoneyRailControls
 from moneyrails.queries import approvals, unknown_outcomes
 from ops_console import words
 from ops_console.access import Visit
+from ops_console.billing_console import guard
 from reconciliation.queries import mismatches
 from settld.tenants.models import Tenant
+from settld.tenants.services import memberships
 
 THEME_COOKIE: Final = "settld_theme"
 STRIPE_HOST: Final = "api.stripe.com"
@@ -101,6 +104,18 @@ WORKSPACES: Final = (
             ("audit", "Audit", ("ops_read", "audit_read")),
         ),
     ),
+    (
+        "account",
+        "Account",
+        (("billing", "Plan and billing", ("ops_read", "finance_read", "audit_read")),),
+    ),
+)
+# Of the whole deployment, for its operators, each by a right of its own.
+BILLING_PAGES: Final = (
+    ("billing-events", "Events", permissions.EVENTS),
+    ("billing-plans", "Plans", permissions.CATALOG),
+    ("billing-operations", "Operations", permissions.OPERATIONS),
+    ("billing-reports", "Reports", permissions.OPERATIONS),
 )
 MOST_COUNTED: Final = 99
 
@@ -156,14 +171,38 @@ def navigation(visit: Visit, *, key: str) -> list[NavGroup]:
             name,
             label,
             [
-                NavItem(item, title, item, reverse(f"console:{item}"), item == key, _count(item, visit))
+                NavItem(item, title, item, _href(item, visit), item == key, _count(item, visit))
                 for item, title, scopes in items
-                if visit.may(*scopes)
+                if visit.may(*scopes) and (item != "billing" or _has_billing(visit))
             ],
         )
         for name, label, items in WORKSPACES
     ]
-    return [group for group in groups if group.items]
+    return [group for group in [*groups, _deployment_billing(visit, key=key)] if group.items]
+
+
+def _deployment_billing(visit: Visit, *, key: str) -> NavGroup:
+    """Group the pages over all tenants' billing that are open to an operator of the deployment."""
+    rights = guard.rights_of(visit)
+    items = [
+        NavItem(item, title, item, reverse(f"console:{item}"), item == key)
+        for item, title, right in BILLING_PAGES
+        if right in rights
+    ]
+    return NavGroup("deployment-billing", "Billing, all tenants", items)
+
+
+def _href(name: str, visit: Visit) -> str:
+    """Give the address of a workspace; the tenant's billing names its tenant."""
+    return reverse(f"console:{name}", args=[visit.tenant_id] if name == "billing" else [])
+
+
+def _has_billing(visit: Visit) -> bool:
+    """Tell whether the billing page is the person's: it is the members', whoever else may look around."""
+    if not settings.BILLING.enabled:
+        return False
+    is_staff = bool(visit.user.platform_role)
+    return not is_staff or visit.tenant_id in memberships.active_tenants(user=visit.user)
 
 
 def _count(name: str, visit: Visit) -> str:

@@ -5,6 +5,7 @@ from django.urls import include, path, re_path
 from ops_console import session, views
 from ops_console.approvals import views as approvals
 from ops_console.audit_trail import views as audit_trail
+from ops_console.billing_console import urls as billing_console
 from ops_console.chargebacks import views as chargebacks
 from ops_console.connect import actions as connect_actions
 from ops_console.connect import views as connect
@@ -22,12 +23,15 @@ from ops_console.statements import views as statements
 from ops_console.today import views as today
 from ops_console.unknown_outcomes import actions as unknown_actions
 from ops_console.unknown_outcomes import views as unknown
+from ops_console.workspace_billing import deeds as billing_deeds
+from ops_console.workspace_billing import views as workspace_billing
 
 OPERATION = "console/payouts/<str:provider_id>/<path:operation_id>"
 ACCOUNT = "<str:mode>/<str:currency>/<path:party_id>"
 UNKNOWN = "console/unknown-outcomes/<uuid:attempt_id>"
 BATCH = "console/mismatches/batches/<uuid:batch_id>"
 STATEMENT = "console/statements/<str:period>/<path:party_id>"
+BILLING = "w/<str:slug>/billing"
 
 console = (
     [
@@ -114,6 +118,17 @@ console = (
         path("console/approvals/<str:approval_id>", approvals.detail, name="approval"),
         path("console/approvals/<str:approval_id>/<str:verb>", approvals.decide, name="approval-decide"),
         path("console/audit", audit_trail.audit, name="audit"),
+        path(BILLING, workspace_billing.billing, name="billing"),
+        path(f"{BILLING}/confirm", workspace_billing.confirm, name="billing-confirm"),
+        path(f"{BILLING}/standing", workspace_billing.standing_now, name="billing-standing"),
+        path(f"{BILLING}/refresh", workspace_billing.look_again, name="billing-refresh"),
+        path(f"{BILLING}/checkout", billing_deeds.start_checkout, name="billing-checkout"),
+        path(f"{BILLING}/portal", billing_deeds.open_portal, name="billing-portal"),
+        path(f"{BILLING}/links", billing_deeds.make_link, name="billing-links"),
+        path(f"{BILLING}/links/<int:link_id>/end", billing_deeds.end_link, name="billing-link-end"),
+        path(f"{BILLING}/payment-methods/sync", billing_deeds.sync_methods, name="billing-sync"),
+        path("w/paid", workspace_billing.paid, name="billing-paid"),
+        *billing_console.urlpatterns,
         re_path(r"^console/.*$", views.nothing_here),
     ],
     "console",

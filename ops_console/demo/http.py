@@ -118,7 +118,7 @@ class Api:
         if body is not None:
             headers["content-type"] = "application/json"
         if key:
-            headers["x-idempotency-key"] = key
+            headers["idempotency-key" if path.startswith("/api/billing/") else "x-idempotency-key"] = key
         if request_id:
             headers["x-request-id"] = request_id
         content = b"" if body is None else json.dumps(body).encode()

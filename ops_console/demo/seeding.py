@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ops_console.demo import cast, connect, debts, decisions, payouts, stripe_stories, two_people
+from ops_console.demo import billing, cast, connect, debts, decisions, payouts, stripe_stories, two_people
 from ops_console.demo.cast import SANDBOX, STRIPE, TROUPES, Troupe
 from ops_console.demo.http import Api, DemoError, Server, Simulator, part
 
@@ -45,6 +45,7 @@ def seed(world: World) -> bool:
     months = _months(world)
     for troupe in TROUPES:
         _make_tenant(world, troupe)
+    has_shop = _open_shop(world)
     world.say(f"{len(TROUPES)} tenants, statements for {', '.join(months)}")
     for troupe in TROUPES:
         _state_what_is_owed(world, troupe, months)
@@ -57,6 +58,9 @@ def seed(world: World) -> bool:
         for troupe in TROUPES:
             connect.play(world.api(troupe), world.simulator, troupe, say=world.say)
     _reconcile(world, months, providers)
+    if has_shop and world.simulator is not None:
+        subscriber = billing.SUBSCRIBER
+        billing.sell_once(world.api(subscriber), world.simulator, subscriber, say=world.say)
     two_people.ask(world.api(TROUPES[0]))
     _mark_complete(world, months)
     return True
@@ -106,6 +110,18 @@ def _make_tenant(world: World, troupe: Troupe) -> None:
     controls = api.get("/ops/finance/billing/plan").body["billing"]["moneyRails"]
     if any(controls.get(name) != value for name, value in wanted.items()):
         api.put("/ops/finance/billing/plan", {"moneyRails": wanted})
+
+
+def _open_shop(world: World) -> bool:
+    """Sell subscriptions, and have one tenant subscribe; its payouts count against its plan from then on."""
+    if world.simulator is None:
+        return False
+    api = world.api(billing.SUBSCRIBER)
+    if not billing.open_shop(api, world.simulator):
+        world.say("no subscriptions: this deployment does not sell any, or not through the demo's token")
+        return False
+    billing.subscribe(api, world.simulator, billing.SUBSCRIBER)
+    return True
 
 
 def _state_what_is_owed(world: World, troupe: Troupe, months: tuple[str, ...]) -> None:

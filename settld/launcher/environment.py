@@ -46,7 +46,7 @@ def demo_environment(
         "BILLING_ENABLED": "1",
         "BILLING_OPERATION_KEY_SECRET": secrets.operation_key_secret,
         "BILLING_PROVIDER_IDEMPOTENCY_KEY_SECRET": secrets.provider_key_secret,
-        "APP_PUBLIC_URL": here,
+        "APP_PUBLIC_URL": f"http://localhost:{port}",  # as the report names it: a login holds for one name
     }
     if not (given.get("SETTLD_SIGNING_KEY_PEM") or given.get("SETTLD_SIGNING_KEY_FILE")):
         demo["SETTLD_SIGNING_KEY_FILE"] = str(home.signing_key)

@@ -76,6 +76,9 @@ def test_a_legal_request_id_is_kept_and_another_replaced_P2(offered, kept):
 
 def test_amounts_are_shown_with_their_currency():
     assert money.show(-123456, "USD") == "-1,234.56 USD"
+    assert money.show(1_234_567, "JPY") == "1,234,567 JPY"
+    assert money.show(-5, "kwd") == "-0.005 kwd"
+    assert money.show(100, "ISK") == "1.00 ISK"  # counted in hundredths by the provider
     assert not money.is_minor(True)
     assert not money.is_minor(2**53)
 
@@ -95,3 +98,17 @@ def test_a_signature_verifies_with_the_public_key_alone_and_with_no_other(settin
     assert not signatures.is_valid(
         hash_hex=sha256_hex("x"), signature_base64=signature.signature_base64, public_key_pem=public
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "currency", "minor"),
+    [
+        ("49", "USD", 4_900), ("49.5", "USD", 4_950), (" 49.05 ", "USD", 4_905), ("0.01", "USD", 1),
+        ("49", "JPY", 49), ("1.234", "KWD", 1_234), ("0", "USD", 0),
+        ("49.005", "USD", None), ("49.0", "JPY", None), ("1,000", "USD", None), ("-1", "USD", None),
+        ("", "USD", None), (".5", "USD", None), ("5.", "USD", None), ("1e3", "USD", None),
+        ("\u0663", "USD", None), ("9" * 16, "USD", None),
+    ],
+)  # fmt: skip
+def test_amounts_that_people_type_are_read_without_a_float(text, currency, minor):
+    assert money.parse(text, currency) == minor

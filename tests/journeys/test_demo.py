@@ -34,6 +34,7 @@ def test_the_demo_shows_every_state_and_a_second_run_changes_nothing(running, ca
         "partial_provider_reversal",
         "provider_dispute",
     }
+    _is_subscribed(atlas, birch)
     demo = json.loads((running.home.root / "demo.json").read_text())
     assert [login["role"] for login in demo["logins"]] == ["owner", "finance", "viewer", "owner"]
     atlas("GET", "/ops/api-keys", x_proxy_api_key=demo["tenants"][0]["apiKey"])
@@ -44,6 +45,22 @@ def test_the_demo_shows_every_state_and_a_second_run_changes_nothing(running, ca
     assert "there already" in second.stdout
     assert (_head(atlas), _head(birch)) == before
     assert json.loads((running.home.root / "demo.json").read_text()) == demo
+
+
+def _is_subscribed(atlas, birch):
+    """One tenant pays for a plan, has sold something and used some of what it may; the other has nothing."""
+    told = atlas("GET", "/api/billing/subscription").json
+    assert told["subscription"]["status"] == "active"
+    assert [invoice["status"] for invoice in told["invoices"]] == ["paid"]
+    (link,) = atlas("GET", "/api/billing/payment-links").json["paymentLinks"]
+    assert link["active"]
+    assert len(atlas("GET", "/api/billing/payment-methods").json["paymentMethods"]) == 1
+    limits = atlas("GET", "/api/billing/limitations").json["limitations"]
+    used = {limit["code"]: limit["quota"]["used"] for limit in limits if "quota" in limit}
+    assert used["payment_links_created_monthly"] == 1
+    assert 20 < used["payouts_submitted_monthly"] < 100
+    assert birch("GET", "/api/billing/subscription").json["subscription"] is None
+    assert len(birch("GET", "/api/billing/plans").json["plans"]) == 3
 
 
 def _open_mismatch_types():

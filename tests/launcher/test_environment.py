@@ -9,7 +9,7 @@ from settld.launcher.environment import demo_environment, strongest_ops_token, u
 from settld.launcher.errors import LauncherError
 from settld.launcher.given import read_dotenv
 from settld.launcher.home import open_home
-from settld.launcher.ports import read_port, require_free
+from settld.launcher.ports import kept_port, read_port, require_free
 from settld.launcher.secrets_store import load_secrets
 
 
@@ -111,3 +111,20 @@ def test_billing_is_on_in_the_demo_unless_what_it_needs_was_blanked(build):
     assert build()["BILLING_ENABLED"] == "1"
     assert build(PROXY_BILLING_STRIPE_SECRET_KEY="")["BILLING_ENABLED"] == "0"
     assert build(PROXY_BILLING_STRIPE_SECRET_KEY="", BILLING_ENABLED="1")["BILLING_ENABLED"] == "1"
+
+
+def test_the_simulator_s_port_is_kept_until_somebody_else_takes_it(tmp_path):
+    file = tmp_path / "simulator.port"
+
+    first = kept_port(file)
+
+    assert kept_port(file) == first
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", first))
+        other.listen()
+        second = kept_port(file)
+    assert second != first
+    assert kept_port(file) == second
+    for nonsense in ("", "x", "0", "70000"):
+        file.write_text(nonsense)
+        assert 1 <= kept_port(file) <= 65535

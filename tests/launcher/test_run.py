@@ -87,6 +87,7 @@ def test_it_comes_up_from_nothing_is_stopped_by_ctrl_c_and_cleans_up_after_a_kil
             first_seconds = time.monotonic() - began
             assert status_of(port, "/healthz") == 200
             assert "demo | failed" not in text, text
+            simulator_port = int(home.simulator_port.read_text())
             started = family(process)
             assert len(started) >= 6
 
@@ -99,6 +100,7 @@ def test_it_comes_up_from_nothing_is_stopped_by_ctrl_c_and_cleans_up_after_a_kil
         with launcher(home, free_port()) as (process, log):
             wait_ready(process, log, seconds=180)
             assert time.monotonic() - began < first_seconds  # it found its state again
+            assert status_of(simulator_port, "/_sim/health") == 200  # links of the first run still lead there
             left = family(process)
             process.kill()
             process.wait()

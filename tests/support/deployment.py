@@ -104,7 +104,9 @@ def running(
     with tempfile.TemporaryDirectory(prefix="settld-deployment-") as folder:
         home = open_home(Path(folder) / "home")
         redis = start_redis(home, durable=False)
-        given = dict(os.environ) | _database_settings() | {"REDIS_URL": redis.url} | dict(settings or {})
+        home_url = {"APP_PUBLIC_URL": f"http://127.0.0.1:{port}"}  # where the tests' browsers are
+        given = dict(os.environ) | home_url | _database_settings() | {"REDIS_URL": redis.url}
+        given |= dict(settings or {})
         environment = demo_environment(
             given=given,
             home=home,

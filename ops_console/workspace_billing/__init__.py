@@ -1,0 +1,1 @@
+"""Workspace billing: what a tenant subscribes to, buys, pays with and uses."""
