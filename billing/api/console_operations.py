@@ -26,6 +26,16 @@ DEFAULT_ROWS: Final = 200  # somebody waits for the answer; a worker goes on wit
 MOST_ROWS: Final = 1_000
 MOST_MONTHS: Final = 36
 
+# What only some scopes count; a scope that counted none leaves it out.
+_NOTES: Final = (
+    "overtaken",
+    "notDue",
+    "cardsExpired",
+    "webhooksDue",
+    "webhooksReplayed",
+    "webhooksFailed",
+    "webhooksLeft",
+)
 _RUN: Final = obj(
     {
         "scope": one_of(*Scope.values),
@@ -39,8 +49,9 @@ _RUN: Final = obj(
         "failed": INT,
         "missing": INT,
         "providerCalls": INT,
+        **dict.fromkeys(_NOTES, INT),
     },
-    optional=("scanned", "driftDetected", "repaired", "failed", "missing", "providerCalls"),
+    optional=("scanned", "driftDetected", "repaired", "failed", "missing", "providerCalls", *_NOTES),
 )
 _JOB: Final = obj(
     {

@@ -128,6 +128,7 @@ class BillingRequest(Stamped):
             models.Index(fields=["id"], name="request_walk", condition=Q(status=RequestStatus.PENDING)),
             models.Index(fields=["billable_entity", "updated_at"], name="request_recent"),
             models.Index(fields=["-updated_at", "-id"], name="request_latest"),
+            models.Index(fields=["operation_key"], name="request_by_operation"),
         ]
         triggers: ClassVar = [
             triggers.entity_lock_held("request"),

@@ -104,6 +104,7 @@ class CheckoutSession(Stamped, Watermarked):
             models.Index(fields=["billable_entity", "updated_at"], name="checkout_session_recent"),
             models.Index(fields=["id"], name="checkout_session_walk", condition=Q(status__in=BLOCKING)),
             models.Index(fields=["-updated_at", "-id"], name="checkout_session_latest"),
+            models.Index(fields=["operation_key"], name="checkout_session_by_operation"),
         ]
         triggers: ClassVar = [
             triggers.entity_lock_held("checkout_session"),

@@ -186,6 +186,11 @@ class Remediation(Stamped, Leased):
             ),
             models.Index(fields=["billable_entity", "updated_at"], name="remediation_recent"),
             models.Index(fields=["-updated_at", "-id"], name="remediation_latest"),
+            models.Index(
+                fields=["operation_key"],
+                name="remediation_by_operation",
+                condition=Q(operation_key__isnull=False),
+            ),
         ]
         triggers: ClassVar = [triggers.entity_lock_held("remediation")]
 

@@ -46,6 +46,11 @@ class BillingOutboxJob(Stamped, Leased):
             ),
             models.Index(fields=["billable_entity", "updated_at"], name="billing_job_recent"),
             models.Index(fields=["-updated_at", "-id"], name="billing_job_latest"),
+            models.Index(
+                fields=["operation_key"],
+                name="billing_job_by_operation",
+                condition=Q(operation_key__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

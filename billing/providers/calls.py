@@ -24,11 +24,14 @@ F = TypeVar("F")
 Send = Callable[[stripe.StripeClient], Any]
 Params = dict[str, Any]
 BY_STATUS: Final = {
+    400: Category.INVALID_REQUEST,
     401: Category.AUTH,
+    402: Category.INVALID_REQUEST,
     403: Category.PERMISSION,
     404: Category.NOT_FOUND,
     408: Category.TRANSIENT_PROVIDER,
     409: Category.CONFLICT,
+    422: Category.INVALID_REQUEST,
     425: Category.TRANSIENT_PROVIDER,
     429: Category.RATE_LIMITED,
 }
@@ -141,9 +144,7 @@ def _category(status: int | None, code: str | None) -> Category:
         return Category.RATE_LIMITED
     if status in BY_STATUS:
         return BY_STATUS[status]
-    if status >= 500:
-        return Category.TRANSIENT_PROVIDER
-    return Category.INVALID_REQUEST if status >= 400 else Category.UNKNOWN
+    return Category.TRANSIENT_PROVIDER if status >= 500 else Category.UNKNOWN  # no status that says no
 
 
 def _ask(endpoint: Endpoint, send: Send, profile: Profile) -> Reply:

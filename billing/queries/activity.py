@@ -68,7 +68,8 @@ class Place:
             occurred_at = dt.datetime.fromisoformat(at)
         except (ValueError, binascii.Error):
             return None
-        is_ours = source in SOURCES and occurred_at.tzinfo is not None and source_id.isdigit()
+        # We spell instants in UTC; the database does not know every other offset that Python reads.
+        is_ours = source in SOURCES and occurred_at.utcoffset() == dt.timedelta(0) and source_id.isdigit()
         if not is_ours or len(source_id) > 18:
             return None
         return cls(occurred_at, source, int(source_id))
@@ -118,8 +119,11 @@ def read(filters: Filters, window: Window) -> list[Entry]:
             " u.event_type, u.status, u.message, u.occurred_at, b.workspace_id, t.name, b.owner_user_id"
             f" FROM (SELECT * FROM ({' UNION ALL '.join(parts)}) a"
             " ORDER BY occurred_at DESC, source, source_id DESC LIMIT %s OFFSET %s) u"
-            " LEFT JOIN billable_entities b ON b.id = u.entity_id"
-            " LEFT JOIN tenant t ON t.tenant_id = b.workspace_id"
+            # Whose they are is looked up for the page alone, by key: a join would read all entities for it.
+            " LEFT JOIN LATERAL (SELECT x.workspace_id, x.owner_user_id FROM billable_entities x"
+            " WHERE x.id = u.entity_id OFFSET 0) b ON true"
+            " LEFT JOIN LATERAL (SELECT x.name FROM tenant x"
+            ' WHERE x.tenant_id = b.workspace_id COLLATE "default" OFFSET 0) t ON true'  # as its key is
             " ORDER BY u.occurred_at DESC, u.source, u.source_id DESC",
             [*params, wanted, window.offset],
         )
@@ -156,11 +160,18 @@ def _select(branch: Branch, filters: Filters, window: Window, *, limit: int) -> 
     if window.after is not None:
         require(*_after(branch, window.after))
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    beside = branch.joins if _filters_by(branch.gives, filters) else branch.looks_up
     text = (
-        f"(SELECT {branch.columns()} FROM {branch.table} r {branch.joins}{where}"  # noqa: S608  (our own)
+        f"(SELECT {branch.columns()} FROM {branch.table} r {beside}{where}"  # noqa: S608  (our own)
         f" ORDER BY r.updated_at DESC, {branch.row_id} DESC LIMIT %s)"
     )
     return text, [*params, limit]
+
+
+def _filters_by(gives: str, filters: Filters) -> bool:
+    if gives == "entity":
+        return filters.entity_ids is not None or filters.narrowed_to is not None
+    return gives == "event" and bool(filters.provider_event_id)
 
 
 def _after(branch: Branch, place: Place) -> tuple[Any, ...]:

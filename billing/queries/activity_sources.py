@@ -29,12 +29,18 @@ IDEMPOTENCY: Final = "idempotency"
 
 @dataclass(frozen=True)
 class Branch:
-    """One source: its rows are `r`; an empty expression means that its rows do not have the thing."""
+    """One source: its rows are `r`; an empty expression means that its rows do not have the thing.
+
+    `joins` is for a statement that filters by what it gives (`gives`: entity or event). Any other reads
+    `looks_up`: the same, row by row behind the order, so that the planner walks the newest rows and stops.
+    """
 
     source: str
     model: type[Model]
     event_type: str
     joins: str = ""
+    looks_up: str = ""
+    gives: str = ""
     where: str = ""
     row_id: str = "r.id"
     entity: str = "r.billable_entity_id"
@@ -57,7 +63,7 @@ class Branch:
                 f"{self.row_id} AS source_id",
                 f"{self.entity or 'NULL'}::bigint AS entity_id",
                 f"{self.provider or 'NULL'}::text AS provider",
-                f"{self.operation_key or 'NULL'}::text AS operation_key",
+                f"nullif({self.operation_key or 'NULL'}::text, '') AS operation_key",
                 f"{self.event_id or 'NULL'}::text AS provider_event_id",
                 f"{self.event_type}::text AS event_type",
                 f"{self.status}::text AS status",
@@ -110,6 +116,9 @@ BRANCHES: Final = (
         model=Payment,
         event_type="r.type",
         joins="JOIN billing_invoices i ON i.tenant_id = r.tenant_id AND i.id = r.invoice_id",
+        looks_up="LEFT JOIN LATERAL (SELECT x.billable_entity_id FROM billing_invoices x"
+        " WHERE x.tenant_id = r.tenant_id AND x.id = r.invoice_id OFFSET 0) i ON true",
+        gives="entity",
         entity="i.billable_entity_id",
         operation_key=_OF_METADATA,
         event_id="r.last_provider_event_id",
@@ -148,10 +157,13 @@ BRANCHES: Final = (
         model=StripeEventConsumption,
         event_type="e.event_type",
         joins="JOIN billing_webhook_events e ON e.id = r.event_id",
+        looks_up="LEFT JOIN LATERAL (SELECT x.provider, x.event_type, x.provider_event_id"
+        " FROM billing_webhook_events x WHERE x.id = r.event_id OFFSET 0) e ON true",
+        gives="event",
         where=f"r.consumer = '{CONSUMER}'",
         row_id="r.event_id",
         provider="e.provider",
-        operation_key="nullif(r.operation_key, '')",
+        operation_key="r.operation_key",
         event_id="e.provider_event_id",
         status=_WEBHOOK_STATUS,
         message="r.error",

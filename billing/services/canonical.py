@@ -6,7 +6,7 @@ from typing import Final
 
 from billing.guardrail_codes import Guardrail
 from billing.models import BillableEntity, CheckoutSession, Subscription
-from billing.services import checkout_session, guardrails, remediation
+from billing.services import checkout_session, guardrails, locks, remediation
 from billing.states import SubscriptionStatus
 
 PAYMENT_CLASS: Final[dict[str, int]] = {
@@ -39,19 +39,17 @@ def apply(
     entity: BillableEntity,
     operation_key: str | None = None,
     provider_event_id: str | None = None,
+    subscriptions: Sequence[Subscription] | None = None,
     now: dt.datetime,
 ) -> Subscription | None:
     """Make the chosen subscription the current one, and owe the cancellation of every other live one.
 
     In the caller's transaction, which has locked the entity with a `writer` and the subscriptions. Nothing
     is asked of the provider here. When the choice is new, other sessions that block the entity are displaced
-    (6.3). Gives the current subscription, None when none is live.
+    (6.3). Gives the current subscription, None when none is live. `subscriptions` are all of the entity's as
+    they are stored, where the caller has them.
     """
-    rows = list(
-        Subscription.objects.filter(tenant_id=entity.tenant_id, billable_entity=entity)
-        .order_by("id")
-        .select_for_update(no_key=True, of=("self",))
-    )
+    rows = locks.lock_subscriptions(entity) if subscriptions is None else subscriptions
     chosen = select(rows)
     duplicates = [row for row in live(rows) if row is not chosen]
     is_new = chosen is not None and not chosen.is_current
@@ -87,9 +85,12 @@ def _flip(
     entity: BillableEntity, rows: Sequence[Subscription], chosen: Subscription | None, *, is_new: bool
 ) -> None:
     """Two statements: one that flips both rows trips the partial index or not, by the order of the rows."""
-    leaving = [row.pk for row in rows if row.is_current and row is not chosen]
+    leaving = [row for row in rows if row.is_current and row is not chosen]
     if leaving:
-        Subscription.objects.filter(tenant_id=entity.tenant_id, pk__in=leaving).update(is_current=False)
+        ids = [row.pk for row in leaving]
+        Subscription.objects.filter(tenant_id=entity.tenant_id, pk__in=ids).update(is_current=False)
+    for row in leaving:
+        row.is_current = False
     if chosen is not None and is_new:
         Subscription.objects.filter(tenant_id=entity.tenant_id, pk=chosen.pk).update(is_current=True)
         chosen.is_current = True

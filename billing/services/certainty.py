@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from billing.guardrail_codes import Guardrail
-from billing.providers.errors import ProviderProblem
+from billing.providers.errors import Category, ProviderProblem
 from billing.states import Action
 
 
@@ -67,7 +67,12 @@ def judge(error: Exception, *, action: str, is_replay: bool, had_indeterminate_a
     if error.is_rejection:
         return Judgement(Outcome.REJECTED, guardrails=(PROVIDER_ERROR[action],))
     is_indeterminate = any(attempt.is_indeterminate for attempt in error.attempts)
-    return _pending(action, is_indeterminate=is_indeterminate, is_saved_failure=error.is_saved_failure)
+    return _pending(
+        action,
+        not_normalized=error.category == Category.UNKNOWN,
+        is_indeterminate=is_indeterminate,
+        is_saved_failure=error.is_saved_failure,
+    )
 
 
 def _pending(

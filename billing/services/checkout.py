@@ -49,12 +49,12 @@ def start(*, tenant_id: str, entity_id: int, client_key: str, order: CheckoutOrd
         raise
     request = claim.request
     if claim.kind == ClaimKind.REPLAY:
-        return idempotency.render(request, now=clock.now(), is_replay=True)
+        return idempotency.render(request, is_replay=True)
     if claim.kind == ClaimKind.RECOVER:
         return recovery.recover(tenant_id=tenant_id, request_id=request.pk, is_same_key_retry=True)
     if request.is_pending:
         request = checkout_dispatch.dispatch(request, is_replay=False, profile="request")
-    return idempotency.render(request, now=clock.now())
+    return idempotency.render(request)
 
 
 def _claim(tenant_id: str, entity_id: int, client_key: str, order: CheckoutOrder) -> Claim:

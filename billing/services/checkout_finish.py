@@ -49,7 +49,9 @@ def _finish(
     now: dt.datetime,
 ) -> None:
     flow = correlation.flow_of_request(request)
-    is_surplus = flow == Flow.SUBSCRIPTION and _has_another(subscriptions, request, answer.facts)
+    is_surplus = flow == Flow.SUBSCRIPTION and checkout_session.has_another(
+        subscriptions, operation_key=request.operation_key, facts=answer.facts
+    )
     session = checkout_session.merge(
         entity=entity,
         operation_key=request.operation_key,
@@ -78,12 +80,3 @@ def _finish(
         provider_session_id=answer.facts.id,
         now=now,
     )
-
-
-def _has_another(subscriptions: list[Subscription], request: BillingRequest, facts: SessionFacts) -> bool:
-    """Tell whether the current subscription came from something else than this checkout."""
-    current = next((row for row in subscriptions if row.is_current), None)
-    if current is None or current.provider_subscription_id == facts.subscription_id:
-        return False
-    metadata = current.metadata_json if isinstance(current.metadata_json, dict) else {}
-    return bool(metadata.get("operation_key") != request.operation_key)

@@ -5,6 +5,7 @@ sessions locked in that order. What comes out does not depend on the order in wh
 """
 
 import datetime as dt
+from collections.abc import Iterable
 
 from billing.guardrail_codes import Guardrail
 from billing.models import BillableEntity, BillingRequest, CheckoutSession, PaymentLink, Subscription
@@ -31,6 +32,7 @@ __all__ = [
     "blocks",
     "displace_others",
     "expire_overdue",
+    "has_another",
     "merge",
     "merged_status",
 ]
@@ -50,7 +52,7 @@ def merge(
     event_created: ProviderTime | None = None,
     snapshot_at: ProviderTime | None = None,
     is_reading: bool = False,
-    is_surplus: bool = False,
+    is_surplus: bool | None = None,
     now: dt.datetime,
 ) -> CheckoutSession:
     """Merge a provider's session into the row of its operation by the table of 6.2, and give the row.
@@ -58,7 +60,7 @@ def merge(
     `request`, where one exists still, is locked. `provider_event_id` and `event_created` name the event
     that told the facts, `snapshot_at` the provider's clock of an answer; `is_reading` marks the session as
     read again just now. `is_surplus`: another subscription is current already, so a session that is open
-    at the provider is stored as abandoned and owed an expire job (5.3 step 3).
+    at the provider is stored as abandoned and owed an expire job (5.3 step 3); looked up where not told.
 
     Ids, customer, subscription and times are filled, never replaced. A newcomer that loses to another
     blocking session is stored as `abandoned`, reason `displaced` (6.3); `displacement.blocking_failure` of
@@ -69,7 +71,7 @@ def merge(
     Raises SessionCorrelationMismatch (409): nothing was written, and the transaction must be given up.
     """
     row = _row_of(entity, flow, operation_key, facts)
-    correlation.require(
+    held = correlation.require(
         entity=entity,
         facts=facts,
         operation_key=operation_key,
@@ -79,7 +81,9 @@ def merge(
         payment_link=payment_link,
         provider_event_id=provider_event_id,
     )
-    _claim(entity, flow, facts, provider_event_id=provider_event_id, now=now)
+    _claim(entity, flow, facts, held, provider_event_id=provider_event_id, now=now)
+    if is_surplus is None:
+        is_surplus = facts.status == "open" and _finds_a_subscription(entity, flow, operation_key, facts)
     is_new = row is None
     if row is None:
         row = CheckoutSession(
@@ -105,6 +109,25 @@ def merge(
     if is_given_up and (is_new or facts.status == "open"):
         displacement.owe_expiry(entity, row, now=now)
     return _catch_up(entity, row, now=now)
+
+
+def has_another(subscriptions: Iterable[Subscription], *, operation_key: str, facts: SessionFacts) -> bool:
+    """Tell whether the current subscription came from something else than the checkout of this operation."""
+    current = next((row for row in subscriptions if row.is_current), None)
+    if current is None or current.provider_subscription_id == facts.subscription_id:
+        return False
+    metadata = current.metadata_json if isinstance(current.metadata_json, dict) else {}
+    return bool(metadata.get("operation_key") != operation_key)
+
+
+def _finds_a_subscription(
+    entity: BillableEntity, flow: Flow, operation_key: str, facts: SessionFacts
+) -> bool:
+    """Tell whether a session that was found again would sell a second subscription if it were paid."""
+    if flow != Flow.SUBSCRIPTION:
+        return False
+    current = Subscription.objects.filter(tenant_id=entity.tenant_id, billable_entity=entity, is_current=True)
+    return has_another(current, operation_key=operation_key, facts=facts)
 
 
 def merged_status(*, provider_status: str, flow: str, local: str | None) -> SessionStatus:
@@ -160,13 +183,15 @@ def _claim(
     entity: BillableEntity,
     flow: Flow,
     facts: SessionFacts,
+    held: refs.Owners,
     *,
     provider_event_id: str | None,
     now: dt.datetime,
 ) -> None:
-    """Enter the ids in the directory; one that another entity was first with is a mismatch."""
+    """Enter the ids that the directory lacks; one that another entity was first with is a mismatch."""
     try:
-        refs.claim(kind=RefKind.CHECKOUT_SESSION, ref=facts.id, entity=entity)
+        if (RefKind.CHECKOUT_SESSION, facts.id) not in held:
+            refs.claim(kind=RefKind.CHECKOUT_SESSION, ref=facts.id, entity=entity)
         if facts.customer_id is not None:
             customers.adopt(
                 entity=entity,
@@ -227,6 +252,9 @@ def _follow(
 
 
 def _oddity(row: CheckoutSession, facts: SessionFacts) -> Guardrail | None:
+    known = row.provider_subscription_id
+    if known is not None and facts.subscription_id not in (None, known):
+        return Guardrail.CHECKOUT_STATE_CONTRADICTION  # the subscription that was told of first stays
     if facts.status == COMPLETE and row.status in (SessionStatus.EXPIRED, SessionStatus.ABANDONED):
         return Guardrail.LATE_CHECKOUT_COMPLETION
     if facts.status == "expired" and row.status == SessionStatus.COMPLETED_PENDING_SUBSCRIPTION:

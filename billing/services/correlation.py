@@ -6,7 +6,7 @@ from typing import NoReturn
 from billing.guardrail_codes import Guardrail
 from billing.models import BillableEntity, BillingRequest, CheckoutSession, PaymentLink
 from billing.providers.facts import SessionFacts
-from billing.services import guardrails, refs, session_rows
+from billing.services import guardrails, locks, refs, session_rows
 from billing.states import PROVIDER, Action, Flow, RefKind
 from settld.core.errors import Conflict
 
@@ -55,24 +55,26 @@ def locate(
     operation_key = link.operation_key if link is not None else facts.operation_key
     if not operation_key:
         refuse(facts, "no operation key", entity=entity, provider_event_id=provider_event_id)
-    found = flow_of(entity=entity, operation_key=operation_key)
+    found = flow_of(entity=entity, operation_key=operation_key, payment_link=link)
     if found is None:
         refuse(facts, "its operation key is unknown", entity=entity, provider_event_id=provider_event_id)
     return found
 
 
-def flow_of(*, entity: BillableEntity, operation_key: str) -> Correlation | None:
-    """Tell what an operation key of this entity stands for; None when it is of no checkout or link."""
-    request = BillingRequest.objects.filter(
-        tenant_id=entity.tenant_id,
-        billable_entity=entity,
-        operation_key=operation_key,
-        action__in=[Action.CHECKOUT, Action.PAYMENT_LINK],
-    ).first()
+def flow_of(
+    *, entity: BillableEntity, operation_key: str, payment_link: PaymentLink | None = None
+) -> Correlation | None:
+    """Tell what an operation key of this entity stands for; None when it is of no checkout or link.
+
+    The request and the session are locked; `payment_link` is that of the key, where it has been read already.
+    """
+    request = locks.lock_request_of(entity, operation_key, actions=[Action.CHECKOUT, Action.PAYMENT_LINK])
     session = session_rows.of_operation(entity, operation_key)
-    link = PaymentLink.objects.filter(
-        tenant_id=entity.tenant_id, billable_entity=entity, operation_key=operation_key
-    ).first()
+    link = payment_link
+    if link is None and (request is None or request.action == Action.PAYMENT_LINK):
+        link = PaymentLink.objects.filter(
+            tenant_id=entity.tenant_id, billable_entity=entity, operation_key=operation_key
+        ).first()
     if link is not None:
         flow = Flow.PAYMENT_LINK
     elif session is not None:
@@ -103,21 +105,25 @@ def require(
     request: BillingRequest | None,
     payment_link: PaymentLink | None,
     provider_event_id: str | None = None,
-) -> None:
+) -> refs.Owners:
     """Let a session through that agrees with all we know of its operation; otherwise nothing is written.
 
-    `session` is the row it would be merged into. Raises SessionCorrelationMismatch and says so in the
-    guardrail BILLING_CHECKOUT_CORRELATION_MISMATCH.
+    `session` is the row it would be merged into. Gives what the directory holds of its ids, all of them this
+    entity's. Raises SessionCorrelationMismatch and says so in the guardrail
+    BILLING_CHECKOUT_CORRELATION_MISMATCH.
     """
+    held: refs.Owners = {}
     reason = (
         _wrong_key(facts, operation_key, flow, session, request, payment_link)
         or _wrong_entity(entity, facts, session, request, payment_link)
         or _wrong_ids(facts, flow, session, payment_link)
-        or _owned_by_another(entity, facts)
-        or _subscribed_by_another(entity, facts, session)
     )
+    if reason is None:
+        held = _held(facts)
+        reason = _owned_by_another(entity, held) or _subscribed_by_another(entity, facts, session)
     if reason is not None:
         refuse(facts, reason, entity=entity, provider_event_id=provider_event_id)
+    return held
 
 
 def refuse(
@@ -195,20 +201,25 @@ def _wrong_ids(
         return "another session of the operation"
     if _differ(session.provider_customer_id, facts.customer_id):
         return "another customer"
-    if _differ(session.provider_subscription_id, facts.subscription_id):
-        return "another subscription"
-    return None
+    return None  # another subscription is none of 6.4: one that only carries the label may have come first
 
 
-def _owned_by_another(entity: BillableEntity, facts: SessionFacts) -> str | None:
+def _held(facts: SessionFacts) -> refs.Owners:
+    return refs.find_all(
+        (RefKind.CHECKOUT_SESSION, facts.id),
+        (RefKind.CUSTOMER, facts.customer_id),
+        (RefKind.SUBSCRIPTION, facts.subscription_id),
+    )
+
+
+def _owned_by_another(entity: BillableEntity, held: refs.Owners) -> str | None:
     ours = refs.Owner(entity.tenant_id, entity.pk)
-    for kind, ref, what in (
-        (RefKind.CHECKOUT_SESSION, facts.id, "session"),
-        (RefKind.CUSTOMER, facts.customer_id, "customer"),
-        (RefKind.SUBSCRIPTION, facts.subscription_id, "subscription"),
+    for kind, what in (
+        (RefKind.CHECKOUT_SESSION, "session"),
+        (RefKind.CUSTOMER, "customer"),
+        (RefKind.SUBSCRIPTION, "subscription"),
     ):
-        owner = refs.find(kind=kind, ref=ref)
-        if owner is not None and owner != ours:
+        if any(owner != ours for (kind_held, _), owner in held.items() if kind_held == kind):
             return f"another entity's {what}"
     return None
 
@@ -218,6 +229,8 @@ def _subscribed_by_another(
 ) -> str | None:
     if facts.subscription_id is None:
         return None
+    if session is not None and session.provider_subscription_id == facts.subscription_id:
+        return None  # it is this session's; a second one cannot have it (INV-18)
     known = session_rows.of_subscription(entity, facts.subscription_id)
     if known is not None and (session is None or known.pk != session.pk):
         return "another session's subscription"

@@ -6,8 +6,10 @@ has a hold.
 """
 
 import datetime as dt
+import re
 from collections.abc import Callable
-from urllib.parse import urljoin
+from typing import Final
+from urllib.parse import quote, urljoin
 
 import structlog
 from django.conf import settings
@@ -22,6 +24,7 @@ from billing.services.idempotency import Answer
 from billing.states import FailureCode, RequestStatus
 
 log = structlog.get_logger(__name__)
+_WHITE_SPACE: Final = re.compile(r"\s")
 FAILURES = {
     Outcome.REJECTED: FailureCode.CHECKOUT_PROVIDER_ERROR,
     Outcome.MISMATCH: FailureCode.CHECKOUT_CONFIGURATION_INVALID,
@@ -39,8 +42,12 @@ class Fenced(Exception):
 
 
 def absolute(path: str) -> str:
-    """Join a path of our own pages, which the API has checked, with the deployment's public address."""
-    return urljoin(settings.BILLING.app_public_url + "/", path)
+    """Join a path of our own pages, which the API has checked, with the deployment's public address.
+
+    White space is percent-encoded, as a provider takes no URL with any; all else stays as it was sent.
+    """
+    joined = urljoin(settings.BILLING.app_public_url + "/", path)
+    return _WHITE_SPACE.sub(lambda found: quote(found[0]), joined)
 
 
 def end(request: BillingRequest, write: Write) -> Answer:

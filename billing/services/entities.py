@@ -20,7 +20,7 @@ def of_workspace(*, tenant_id: str) -> BillableEntity:
     with tenancy.tenant_scope(tenant_id):
         found = queries.of_workspace(tenant_id)
         if found is not None:
-            return found
+            return found if found.owner_user_id is not None else _owned(found)
         with transactions.atomic():
             made = BillableEntity(
                 tenant_id=tenant_id,
@@ -31,6 +31,17 @@ def of_workspace(*, tenant_id: str) -> BillableEntity:
             if rows.insert_once(made, target=_WORKSPACE_KEY):
                 return made
         return _must(queries.of_workspace(tenant_id))
+
+
+def _owned(entity: BillableEntity) -> BillableEntity:
+    """Give its owner to a workspace that a credential used before anybody owned it; its scope is entered."""
+    owner_id = memberships.first_owner(tenant_id=entity.tenant_id)
+    if owner_id is not None:
+        with transactions.atomic():
+            rows_of_it = BillableEntity.objects.filter(tenant_id=entity.tenant_id, pk=entity.pk)
+            rows_of_it.filter(owner_user=None).update(owner_user_id=owner_id)
+        entity.refresh_from_db()
+    return entity
 
 
 def of_user(*, user_id: int) -> BillableEntity:

@@ -11,7 +11,7 @@ from billing.services import refs
 from billing.states import PROVIDER, RefKind
 from settld.core import clock, tenancy
 from settld.core.redaction import REDACTED
-from settld.stripe_gateway.models import StripeEventConsumption
+from settld.stripe_gateway.models import StripeEvent, StripeEventConsumption
 
 MOST_ENTITIES = 1_000
 SECRETS = frozenset({"client_secret", "clientSecret"})
@@ -95,6 +95,10 @@ def _known_owner(wanted: Search) -> tuple[int, ...] | None:
             event__provider_event_id=wanted.provider_event_id,
             billable_entity_id__isnull=False,
         )
-        owners = {row.billable_entity_id or 0 for row in of_event}
-        return tuple(owners) or None
+        if owners := {row.billable_entity_id or 0 for row in of_event}:
+            return tuple(owners)
+        is_known = StripeEvent.objects.filter(
+            provider=PROVIDER, provider_event_id=wanted.provider_event_id
+        ).exists()
+        return None if is_known else ()  # no row carries an event that never came in
     return None

@@ -14,6 +14,7 @@ from billing.models import BillingRequest
 from billing.providers import base as providers
 from billing.services import guardrails
 from billing.states import Action
+from settld.core import clock as process_clock
 from settld.core import hashing
 from settld.stripe_gateway import skew
 
@@ -63,10 +64,11 @@ def session_expiry(now: dt.datetime, *, request: BillingRequest) -> int:
     """Give when a checkout session shall run out, in seconds since 1970 on the provider's clock.
 
     A day after freezing; when our clock runs ahead of the provider's, as much earlier and one second, since
-    the provider refuses what lies more than a day ahead of its own clock. Five minutes at most.
+    the provider refuses what lies more than a day ahead of its own clock. Five minutes at most. `now` is the
+    database's clock; what was measured is this process's, so that what the former is ahead of it counts, too.
     """
     expires_at = int(frozen_at(now).timestamp()) + settings.BILLING.checkout_expires_seconds
-    ahead = skew.local_ahead_seconds()
+    ahead = skew.local_ahead_seconds() + max(0, round((now - process_clock.now()).total_seconds()))
     if ahead < 1:
         return expires_at
     guardrails.emit(

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 
 from billing.models import BillableEntity, BillingRequest, CheckoutSession, PaymentLink
 from billing.services import refs, rows
@@ -100,16 +101,17 @@ def claim(
     """
     whole = normalized | {"action": action.value, "billableEntityId": entity.pk}
     request_hash = fingerprint(whole)
-    found = BillingRequest.objects.filter(
-        tenant_id=entity.tenant_id, billable_entity=entity, action=action, client_idempotency_key=client_key
-    )
-    existing = found.select_for_update(no_key=True, of=("self",)).first()
-    if existing is not None:
+    of_key = Q(client_idempotency_key=client_key)
+    others = Q(status=RequestStatus.PENDING) if action == Action.CHECKOUT else Q()
+    ours = BillingRequest.objects.filter(tenant_id=entity.tenant_id, billable_entity=entity, action=action)
+    found = ours.filter(of_key | others).order_by("id").select_for_update(no_key=True, of=("self",))
+    known = {request.client_idempotency_key: request for request in found}
+    if (existing := known.pop(client_key, None)) is not None:
         return _known(existing, request_hash=request_hash, now=now)
-    if action == Action.CHECKOUT:
-        _require_no_other_checkout(entity, now=now)
+    for other in known.values():  # a second pending checkout, whatever its lease says (INV-8)
+        raise CheckoutInProgress(is_abandoned=not is_leased(other, now=now))
     key = operation_key(action=action, entity_id=entity.pk, client_key=client_key)
-    _require_never_used(entity, key)
+    _require_never_used(entity, action, key)
     request = BillingRequest(
         tenant_id=entity.tenant_id,
         billable_entity=entity,
@@ -128,7 +130,7 @@ def claim(
     if rows.insert_once(request, target=("tenant_id", "billable_entity", "action", "client_idempotency_key")):
         refs.claim(kind=RefKind.OPERATION_KEY, ref=key, entity=entity, provider=provider)
         return Claim(ClaimKind.CLAIMED, request)
-    return _known(found.get(), request_hash=request_hash, now=now)
+    return _known(ours.get(of_key), request_hash=request_hash, now=now)
 
 
 def _known(request: BillingRequest, *, request_hash: str, now: dt.datetime) -> Claim:
@@ -142,25 +144,17 @@ def _known(request: BillingRequest, *, request_hash: str, now: dt.datetime) -> C
     return Claim(ClaimKind.RECOVER, request)
 
 
-def _require_no_other_checkout(entity: BillableEntity, *, now: dt.datetime) -> None:
-    """Refuse a second pending checkout of an entity, whatever its lease says (INV-8)."""
-    pending = BillingRequest.objects.filter(
-        tenant_id=entity.tenant_id,
-        billable_entity=entity,
-        action=Action.CHECKOUT,
-        status=RequestStatus.PENDING,
-    )
-    if (other := pending.first()) is not None:
-        raise CheckoutInProgress(is_abandoned=not is_leased(other, now=now))
+def _require_never_used(entity: BillableEntity, action: Action, key: str) -> None:
+    """Refuse a key whose row was purged while what it made is still known: the provider forgot it, too.
 
-
-def _require_never_used(entity: BillableEntity, key: str) -> None:
-    """Refuse a key whose row was purged while what it made is still known: the provider forgot it, too."""
+    A key is of one action, and a checkout makes no link.
+    """
+    makes = (CheckoutSession,) if action == Action.CHECKOUT else (CheckoutSession, PaymentLink)
     made = (
         model.objects.filter(
             tenant_id=entity.tenant_id, billable_entity=entity, provider=PROVIDER, operation_key=key
         )
-        for model in (CheckoutSession, PaymentLink)
+        for model in makes
     )
     if any(rows.exists() for rows in made):
         raise IdempotencyConflict()

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from billing import clock
 from billing.models import BillingRequest
 from billing.states import FailureCode, RequestStatus
 from settld.core.errors import Conflict
@@ -80,13 +81,14 @@ def sentence_of(failure_code: str | None) -> str:
     return SENTENCES.get(failure_code or "", UNKNOWN_SENTENCE)
 
 
-def render(request: BillingRequest, *, now: dt.datetime, is_replay: bool = False) -> Answer:
+def render(request: BillingRequest, *, now: dt.datetime | None = None, is_replay: bool = False) -> Answer:
     """Tell the stored end of a request; RequestInProgress when it has none.
 
-    `is_replay` marks a success that this call found and did not bring about.
+    Only the latter depends on the time, which is read where it is not given. `is_replay` marks a success that
+    this call found and did not bring about.
     """
     if request.status == RequestStatus.PENDING:
-        raise in_progress(request, now=now)
+        raise in_progress(request, now=now or clock.now())
     if request.status == RequestStatus.SUCCEEDED:
         return Answer(200, request.response_json or {}, {REPLAYED: "true"} if is_replay else {})
     code = request.failure_code

@@ -7,11 +7,9 @@ whoever else was at work on the request finds himself fenced.
 import datetime as dt
 from typing import Any, Final
 
-from django.db.models import F
-
 from billing.guardrail_codes import Guardrail
 from billing.models import BillableEntity, BillingRequest, CheckoutSession
-from billing.services import blocks, guardrails
+from billing.services import blocks, guardrails, rows
 from billing.services.idempotency_answers import sentence_of
 from billing.states import Action, FailureCode, RequestStatus, SessionStatus
 from settld.core import clock
@@ -73,22 +71,23 @@ def fail(
 
 
 def _end(request: BillingRequest, *, expected_version: int, **changes: Any) -> bool:
-    rows = BillingRequest.objects.filter(
-        tenant_id=request.tenant_id,
-        pk=request.pk,
-        status=RequestStatus.PENDING,
-        lease_version=expected_version,
+    ended = rows.compare_and_set(
+        request,
+        expected={
+            "tenant_id": request.tenant_id,
+            "status": RequestStatus.PENDING,
+            "lease_version": expected_version,
+        },
+        changes=changes
+        | {
+            "pending_lease_expires_at": None,
+            "lease_owner": None,
+            "lease_version": expected_version + 1,
+        },
     )
-    ended = rows.update(
-        **changes,
-        pending_lease_expires_at=None,
-        lease_owner=None,
-        lease_version=F("lease_version") + 1,
-    )
-    request.refresh_from_db()
     if not ended:
         fenced(request)
-    return bool(ended)
+    return ended
 
 
 def fenced(request: BillingRequest) -> None:
@@ -118,13 +117,13 @@ def note(
         changes["has_saved_failure"] = True
     if provider_session_id and not request.provider_session_id:
         changes["provider_session_id"] = provider_session_id
-    rows = BillingRequest.objects.filter(
+    ours = BillingRequest.objects.filter(
         tenant_id=request.tenant_id,
         pk=request.pk,
         status=RequestStatus.PENDING,
         lease_version=expected_version,
     )
-    return bool(changes and rows.update(**changes))
+    return bool(changes and ours.update(**changes))
 
 
 def checkout_response(
@@ -182,10 +181,10 @@ def _complete(request: BillingRequest, session: CheckoutSession) -> bool:
     is_open = request.status == RequestStatus.SUCCEEDED and request.provider_session_id is None
     if not is_open or session.provider_checkout_session_id is None:
         return False
-    rows = BillingRequest.objects.filter(
+    finished = BillingRequest.objects.filter(
         tenant_id=request.tenant_id, pk=request.pk, provider_session_id=None, status=RequestStatus.SUCCEEDED
     )
-    filled = rows.update(
+    filled = finished.update(
         provider_session_id=session.provider_checkout_session_id,
         response_json=checkout_response(request, session),
     )

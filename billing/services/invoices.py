@@ -10,6 +10,7 @@ from billing.providers.facts import InvoiceFacts
 from billing.services import correlation, customers, guardrails, ordering, payments, refs, resolution, rows
 from billing.services.ordering import EventStamp
 from billing.states import PROVIDER, Flow, InvoiceStatus
+from settld.core import rows as core_rows
 
 PAID: Final = "invoice.paid"
 
@@ -53,20 +54,21 @@ def project(
 
 def stored(tenant_id: str, provider_invoice_id: str) -> Invoice | None:
     """Read the row of a provider's invoice; the tenant's scope is entered, no lock is taken."""
-    return Invoice.objects.filter(
-        tenant_id=tenant_id, provider=PROVIDER, provider_invoice_id=provider_invoice_id
-    ).first()
+    return core_rows.first(
+        Invoice,
+        "tenant_id = %s AND provider = %s AND provider_invoice_id = %s",
+        [tenant_id, PROVIDER, provider_invoice_id],
+    )
 
 
 def _lock(entity: BillableEntity, provider_invoice_id: str) -> Invoice | None:
     """Lock and read the row; that it may be another entity's shows at the insert."""
-    rows_of_entity = Invoice.objects.filter(
-        tenant_id=entity.tenant_id,
-        billable_entity=entity,
-        provider=PROVIDER,
-        provider_invoice_id=provider_invoice_id,
+    return core_rows.first(
+        Invoice,
+        "tenant_id = %s AND provider = %s AND provider_invoice_id = %s AND billable_entity_id = %s"
+        " FOR NO KEY UPDATE",
+        [entity.tenant_id, PROVIDER, provider_invoice_id, entity.pk],
     )
-    return rows_of_entity.select_for_update(no_key=True, of=("self",)).first()
 
 
 def _payer(

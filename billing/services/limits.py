@@ -31,6 +31,7 @@ from billing.services.limit_refusals import (
 )
 from billing.services.reservations import (
     Reservation,
+    adopt,
     confirm,
     release,
     release_stale,
@@ -44,6 +45,7 @@ from settld.core.capabilities import capability
 __all__ = [
     "LimitExceeded",
     "Reservation",
+    "adopt",
     "capability",
     "confirm",
     "count_for_workspace",

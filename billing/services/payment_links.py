@@ -61,7 +61,8 @@ def create(
             work=lambda: _claim(entity.pk, client_key=client_key, normalized=normalized, now=now),
         )
     except Refusal:
-        limits.release(reservation)
+        if not _is_known(entity, client_key):  # otherwise it counts for whoever claimed the key before us
+            limits.release(reservation)
         raise
     failpoints.hit("billing.payment_link.claimed")
     if claim.kind == ClaimKind.REPLAY:
@@ -73,6 +74,7 @@ def create(
             request_id=claim.request.pk,
             is_same_key_retry=True,
         )
+    reservation = limits.adopt(reservation)
     answer = _carry_out(claim.request, is_replay=False, profile="request")
     if answer.status == SUCCESS:
         limits.confirm(reservation, now=now)

@@ -42,7 +42,8 @@ def resolve(request: BillingRequest, *, profile: Profile) -> BillingRequest:
     is_looked_up = request.recovery_attempt_count >= 2 or not may_send
     if is_looked_up and (found := _look_up(request, horizons, profile=profile)) is not None:
         return found
-    if is_over:
+    # A long look may outlast the deadline, after which the provider may not know our key any more.
+    if is_over or (is_looked_up and clock.now() >= horizons.deadline):
         return _give_up(request, horizons)
     if drift:
         return _refuse_replay(request, drift)

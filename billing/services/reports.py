@@ -5,6 +5,7 @@ from collections import defaultdict
 from fractions import Fraction
 from typing import Any, Final
 
+from django.conf import settings
 from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import Coalesce, TruncMonth
 
@@ -27,6 +28,7 @@ from billing.states import (
     JobStatus,
     PaymentStatus,
     RemediationStatus,
+    SessionStatus,
     SubscriptionStatus,
     UsageType,
 )
@@ -135,9 +137,12 @@ def _subscriptions() -> dict[str, int]:
 
 
 def _blocked(now: dt.datetime) -> dict[str, int]:
-    """Count what keeps entities from buying; open sessions past their end block nobody."""
-    is_running = ~Q(status="open") | Q(expires_at=None) | Q(expires_at__gt=now)
-    rows = CheckoutSession.objects.filter(is_running, flow=Flow.SUBSCRIPTION, status__in=BLOCKING)
+    """Count what keeps entities from buying (6.1): an open session does until its end and the grace."""
+    grace = dt.timedelta(seconds=settings.BILLING.expires_at_grace_seconds)
+    is_over = Q(status=SessionStatus.OPEN, expires_at__lte=now - grace) | Q(
+        status=SessionStatus.RECOVERY_VERIFICATION_PENDING, expires_at__lte=now
+    )
+    rows = CheckoutSession.objects.filter(~is_over, flow=Flow.SUBSCRIPTION, status__in=BLOCKING)
     found = dict(rows.values_list("status").annotate(Count("pk")).order_by())
     return {status.value: found.get(status, 0) for status in BLOCKING}
 

@@ -3,7 +3,7 @@
 import datetime as dt
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -55,6 +55,11 @@ def confirm(reservation: Reservation | None, *, now: dt.datetime) -> None:
             usage.add(use, limit=None, now=now)
 
     transactions.retried(tenant_id=use.tenant_id, work=make_certain)
+
+
+def adopt(reservation: Reservation | None) -> Reservation | None:
+    """Make a reservation ours, whichever try entered it: for the one try that alone may act from here on."""
+    return None if reservation is None else replace(reservation, is_ours=True)
 
 
 def release(reservation: Reservation | None) -> None:

@@ -152,23 +152,22 @@ def _is_anothers(traces: Traces) -> bool:
     )
     if traces.operation_key is not None or not is_marked:
         return False
-    own_ids = (
+    return not refs.find_all(
         (RefKind.SUBSCRIPTION, traces.subscription_id),
         (RefKind.CHECKOUT_SESSION, traces.session_id),
         (RefKind.PAYMENT_LINK, traces.payment_link_id),
     )
-    return all(refs.find(kind=kind, ref=ref) is None for kind, ref in own_ids)
 
 
 def _owners(traces: Traces) -> set[Owner]:
-    sources = (
+    sources = refs.find_all(
         (RefKind.CUSTOMER, traces.customer_id),
         (RefKind.SUBSCRIPTION, traces.subscription_id),
         (RefKind.CHECKOUT_SESSION, traces.session_id),
         (RefKind.PAYMENT_LINK, traces.payment_link_id),
         (RefKind.OPERATION_KEY, traces.operation_key),
     )
-    found = {owner for kind, ref in sources if (owner := refs.find(kind=kind, ref=ref)) is not None}
+    found = set(sources.values())
     entity_id = traces.metadata.get("billable_entity_id")
     if {str(owner.billable_entity_id) for owner in found} == {entity_id}:
         return found  # it says the same; to look the entity up would cost a read across tenants

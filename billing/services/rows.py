@@ -1,12 +1,15 @@
-"""Inserting what another transaction may be inserting, too (section 0).
+"""Inserting what another transaction may be inserting, too, and changing what another may have (section 0).
 
 A unique violation would abort the transaction, and an untargeted conflict clause would swallow a collision
 with quite another row. So every such insert names the one unique index that it may meet.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.db import connection, models
+
+from settld.core import rows
 
 
 def insert_once(row: models.Model, *, target: Sequence[str], where: str = "") -> bool:
@@ -33,4 +36,27 @@ def insert_once(row: models.Model, *, target: Sequence[str], where: str = "") ->
         return False
     row.pk = found[0]
     row._state.adding, row._state.db = False, connection.alias
+    return True
+
+
+def compare_and_set(row: models.Model, *, expected: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
+    """Change the stored row if it still holds what is expected; True if so, and it is read back into `row`.
+
+    Otherwise nothing is written, and `row` is read again. Both name fields; what is expected is never NULL.
+    """
+    model = type(row)
+    of_name = {field.name: field for field in model._meta.concrete_fields}
+
+    def named(values: Mapping[str, Any], between: str) -> tuple[str, list[Any]]:
+        parts = between.join(f'"{of_name[name].column}" = %s' for name in values)
+        return parts, [of_name[name].get_db_prep_save(value, connection) for name, value in values.items()]
+
+    settings, new = named(changes, ", ")
+    condition, old = named({"id": row.pk, **expected}, " AND ")
+    stored = rows.changed(model, f"SET {settings} WHERE {condition}", [*new, *old])
+    if stored is None:
+        row.refresh_from_db()
+        return False
+    for field in model._meta.concrete_fields:
+        setattr(row, field.attname, getattr(stored, field.attname))
     return True

@@ -25,11 +25,13 @@ def advance_by_subscription(
     exists and `request` is a pending subscription checkout of this key, the session is inserted as
     completed_reconciled without a session id, and the caller finishes the request as succeeded.
     """
-    row = session_rows.of_subscription(entity, provider_subscription_id)
-    if row is None and operation_key is not None:
-        row = session_rows.of_operation(entity, operation_key)
-        if row is not None and row.provider_subscription_id is not None:
+    row, of_operation = session_rows.of_subscription_or_operation(
+        entity, provider_subscription_id, operation_key
+    )
+    if row is None and of_operation is not None:
+        if of_operation.provider_subscription_id is not None:
             return None  # that operation led to another subscription; this one only carries its label
+        row = of_operation
     is_incomplete = subscription_status == SubscriptionStatus.INCOMPLETE
     if row is None:
         return (
@@ -39,14 +41,16 @@ def advance_by_subscription(
         )
     if row.flow != Flow.SUBSCRIPTION:
         return None
-    session_rows.fill(row, provider_subscription_id=provider_subscription_id)
+    has_learnt = session_rows.fill(row, provider_subscription_id=provider_subscription_id)
     if row.status == SessionStatus.OPEN and not is_incomplete:
         session_rows.enter(row, SessionStatus.COMPLETED_PENDING_SUBSCRIPTION, now=now)
         row.save()
     is_done = row.status == SessionStatus.COMPLETED_PENDING_SUBSCRIPTION or not is_incomplete
-    if row.status not in TERMINAL and is_done:
+    is_ending = row.status not in TERMINAL and is_done
+    if is_ending:
         session_rows.enter(row, SessionStatus.COMPLETED_RECONCILED, now=now)
-    row.save()
+    if is_ending or has_learnt:
+        row.save()
     return row
 
 

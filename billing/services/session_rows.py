@@ -3,12 +3,11 @@
 import datetime as dt
 from typing import Any, Final
 
-from django.db.models import QuerySet
-
 from billing import states
 from billing.models import BillableEntity, CheckoutSession
 from billing.provider_time import ProviderTime
 from billing.states import BLOCKING, Flow, SessionStatus
+from settld.core import rows
 
 COMPLETED: Final = (SessionStatus.COMPLETED_PENDING_SUBSCRIPTION, SessionStatus.COMPLETED_RECONCILED)
 TERMINAL: Final = (SessionStatus.COMPLETED_RECONCILED, SessionStatus.EXPIRED, SessionStatus.ABANDONED)
@@ -49,27 +48,47 @@ def stamp(
         row.last_provider_snapshot_at = snapshot_at.at
 
 
-def fill(row: CheckoutSession, **values: Any) -> None:
-    """Set what is not set yet; what is set stays (INV-18)."""
-    for name, value in values.items():
-        if value is not None and getattr(row, name) is None:
-            setattr(row, name, value)
+def fill(row: CheckoutSession, **values: Any) -> bool:
+    """Set what is not set yet; what is set stays (INV-18). True if there was anything to set."""
+    missing = {
+        name: value for name, value in values.items() if value is not None and getattr(row, name) is None
+    }
+    for name, value in missing.items():
+        setattr(row, name, value)
+    return bool(missing)
 
 
 def of_operation(entity: BillableEntity, operation_key: str) -> CheckoutSession | None:
     """Lock and read the one session of an operation; sessions of payment links are found by their own id."""
-    rows = _of(entity).filter(operation_key=operation_key).exclude(flow=Flow.PAYMENT_LINK)
-    return _locked(rows)
+    return _locked(entity, "operation_key = %s AND flow <> %s", operation_key, Flow.PAYMENT_LINK.value)
 
 
 def of_provider_session(entity: BillableEntity, provider_checkout_session_id: str) -> CheckoutSession | None:
     """Lock and read the session that has this id at the provider."""
-    return _locked(_of(entity).filter(provider_checkout_session_id=provider_checkout_session_id))
+    return _locked(entity, "provider_checkout_session_id = %s", provider_checkout_session_id)
 
 
 def of_subscription(entity: BillableEntity, provider_subscription_id: str) -> CheckoutSession | None:
     """Lock and read the session that led to this subscription."""
-    return _locked(_of(entity).filter(provider_subscription_id=provider_subscription_id))
+    return _locked(entity, "provider_subscription_id = %s", provider_subscription_id)
+
+
+def of_subscription_or_operation(
+    entity: BillableEntity, provider_subscription_id: str, operation_key: str | None
+) -> tuple[CheckoutSession | None, CheckoutSession | None]:
+    """Lock and read the session of a subscription and that of an operation, in one statement."""
+    found = _all_locked(
+        entity,
+        "(provider_subscription_id = %s OR (operation_key = %s AND flow <> %s))",
+        provider_subscription_id,
+        operation_key,
+        Flow.PAYMENT_LINK.value,
+    )
+    of_subscription = (row for row in found if row.provider_subscription_id == provider_subscription_id)
+    of_operation = (
+        row for row in found if row.operation_key == operation_key and row.flow != Flow.PAYMENT_LINK
+    )
+    return next(of_subscription, None), next(of_operation, None)
 
 
 def blocking(entity: BillableEntity, *, other_than: str | None = None) -> list[CheckoutSession]:
@@ -77,15 +96,23 @@ def blocking(entity: BillableEntity, *, other_than: str | None = None) -> list[C
 
     One at most (INV-16); `other_than` leaves out the session of an operation.
     """
-    rows = _of(entity).filter(flow=Flow.SUBSCRIPTION, status__in=BLOCKING)
-    if other_than is not None:
-        rows = rows.exclude(operation_key=other_than)
-    return list(rows.order_by("id").select_for_update(no_key=True, of=("self",)))
+    states_that_block = ", ".join(["%s"] * len(BLOCKING))
+    found = _all_locked(
+        entity,
+        f"flow = %s AND status IN ({states_that_block})",
+        Flow.SUBSCRIPTION.value,
+        *(status.value for status in BLOCKING),
+    )
+    return [row for row in found if row.operation_key != other_than]
 
 
-def _of(entity: BillableEntity) -> "QuerySet[CheckoutSession]":
-    return CheckoutSession.objects.filter(tenant_id=entity.tenant_id, billable_entity=entity)
+def _locked(entity: BillableEntity, condition: str, *values: str | None) -> CheckoutSession | None:
+    return next(iter(_all_locked(entity, condition, *values)), None)
 
 
-def _locked(rows: "QuerySet[CheckoutSession]") -> CheckoutSession | None:
-    return rows.select_for_update(no_key=True, of=("self",)).first()
+def _all_locked(entity: BillableEntity, condition: str, *values: str | None) -> list[CheckoutSession]:
+    return rows.every(
+        CheckoutSession,
+        f"tenant_id = %s AND billable_entity_id = %s AND {condition} ORDER BY id FOR NO KEY UPDATE",
+        [entity.tenant_id, entity.pk, *values],
+    )

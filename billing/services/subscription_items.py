@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from django.db.models import QuerySet
+
 from billing.models import Subscription, SubscriptionItem
 from billing.providers.facts import ItemFacts, SubscriptionFacts
 from billing.services import rows
@@ -15,14 +17,12 @@ WATERMARKS: Final = (
 )
 
 
-def write(row: Subscription, *, facts: SubscriptionFacts, prices: Prices) -> None:
-    """Bring the items in line with the subscription: those that it has no more stay, inactive."""
-    known = {
-        item.provider_subscription_item_id: item
-        for item in SubscriptionItem.objects.filter(tenant_id=row.tenant_id, subscription=row)
-        .order_by("id")
-        .select_for_update(no_key=True, of=("self",))
-    }
+def write(row: Subscription, *, facts: SubscriptionFacts, prices: Prices, is_new: bool = False) -> None:
+    """Bring the items in line with the subscription: those that it has no more stay, inactive.
+
+    One that `is_new` was inserted by this transaction, and has none yet.
+    """
+    known = {} if is_new else {item.provider_subscription_item_id: item for item in _locked(row)}
     for told in facts.items:
         item = known.pop(told.id, None) or SubscriptionItem(
             tenant_id=row.tenant_id,
@@ -39,6 +39,11 @@ def write(row: Subscription, *, facts: SubscriptionFacts, prices: Prices) -> Non
         if gone.is_active:
             gone.is_active = False
             gone.save(update_fields=["is_active"])
+
+
+def _locked(row: Subscription) -> "QuerySet[SubscriptionItem]":
+    items = SubscriptionItem.objects.filter(tenant_id=row.tenant_id, subscription=row)
+    return items.order_by("id").select_for_update(no_key=True, of=("self",))
 
 
 def _fill(item: SubscriptionItem, told: ItemFacts, *, row: Subscription, prices: Prices) -> None:

@@ -36,6 +36,7 @@ from billing.states import (
     SubscriptionStatus,
     Writer,
 )
+from settld.core import rows as core_rows
 from settld.core import tenancy
 from settld.stripe_gateway.profiles import Profile
 
@@ -51,12 +52,14 @@ def project(
     snapshot_at: ProviderTime | None,
     writer: Writer = Writer.SUBSCRIPTION_PROJECTION,
     is_uncertain: bool = False,
+    known: list[Subscription] | None = None,
     now: dt.datetime,
 ) -> Subscription:
     """Write a subscription, its items and all that follows from it, and give the row as it stands now.
 
     Inside the caller's transaction, whose lock on the entity is renewed here in the name of `writer`;
-    subscriptions, the request and the sessions are locked in order. `event` has been placed already
+    subscriptions, the request and the sessions are locked in order. `known` are the subscriptions where the
+    caller has locked them already, after the entity in this writer's name. `event` has been placed already
     (`ordering.settle`); facts of a look (`snapshot_at`) that is older than the row are dropped here. What
     follows: one current subscription, cancellations owed for the others, waiting invoices linked, the
     session that led here ended and its request finished, sessions that block for nothing displaced.
@@ -64,14 +67,15 @@ def project(
     Raises resolution.CorrelationMismatch or subscription_plans.PlanUnclear (both 409): give the transaction
     up, nothing may be kept.
     """
-    entity = locks.lock_entity(entity_id=entity.pk, writer=writer)
-    known = locks.lock_subscriptions(entity)
-    row = next((one for one in known if one.provider_subscription_id == facts.id), None)
+    if known is None:
+        entity = locks.lock_entity(entity_id=entity.pk, writer=writer)
+        known = locks.lock_subscriptions(entity)
+    row = among(known, facts.id)
     if row is not None and event is None and ordering.is_outdated(row, snapshot_at):
         return row
     request = _lock_request(entity, facts)
     locks.lock_sessions(entity)
-    payer = subscription_payers.of(entity=entity, facts=facts, row=row, event=event, now=now)
+    payer = subscription_payers.of(entity=entity, facts=facts, row=row, request=request, event=event, now=now)
     plan, prices = subscription_plans.map_items(entity=entity, facts=facts, row=row, event=event)
     is_new = row is None
     if row is None:
@@ -81,14 +85,21 @@ def project(
     row.needs_reconciliation = is_uncertain
     ordering.stamp(row, event=event, snapshot_at=snapshot_at, is_uncertain=is_uncertain)
     _write(row)
-    subscription_items.write(row, facts=facts, prices=prices)
+    subscription_items.write(row, facts=facts, prices=prices, is_new=is_new)
     event_id = None if event is None else event.event_id
-    canonical.apply(entity=entity, operation_key=facts.operation_key, provider_event_id=event_id, now=now)
-    subscription_payers.settle(entity=entity, now=now)
+    all_of_them = [*known, row] if is_new else known
+    canonical.apply(
+        entity=entity,
+        operation_key=facts.operation_key,
+        provider_event_id=event_id,
+        subscriptions=all_of_them,
+        now=now,
+    )
+    subscription_payers.settle(entity=entity, subscriptions=all_of_them, now=now)
     if is_new:
         _link_waiting_invoices(row)
     _advance_session(entity, row, facts, request, now=now)
-    row.refresh_from_db()
+    del row.revision  # the database has counted our writes; whoever needs the number reads it
     return row
 
 
@@ -120,7 +131,8 @@ def project_from_provider(
 
         def work() -> Subscription:
             entity = locks.lock_entity(entity_id=entity_id, writer=writer)
-            row = stored(tenant_id, provider_subscription_id)
+            known = locks.lock_subscriptions(entity)
+            row = among(known, provider_subscription_id)
             if (None if row is None else row.revision) != fetched.revision:
                 raise ObjectNeeded()
             return project(
@@ -129,6 +141,7 @@ def project_from_provider(
                 event=None,
                 snapshot_at=answer.provider_time,
                 writer=writer,
+                known=known,
                 now=now,
             )
 
@@ -142,24 +155,28 @@ def project_from_provider(
 
 def stored(tenant_id: str, provider_subscription_id: str) -> Subscription | None:
     """Read the row of a provider's subscription; the tenant's scope is entered, no lock is taken."""
-    return Subscription.objects.filter(
-        tenant_id=tenant_id, provider=PROVIDER, provider_subscription_id=provider_subscription_id
-    ).first()
+    return core_rows.first(
+        Subscription,
+        "tenant_id = %s AND provider = %s AND provider_subscription_id = %s",
+        [tenant_id, PROVIDER, provider_subscription_id],
+    )
+
+
+def among(known: list[Subscription], provider_subscription_id: str) -> Subscription | None:
+    """Find a provider's subscription among those of an entity."""
+    return next((row for row in known if row.provider_subscription_id == provider_subscription_id), None)
 
 
 def _lock_request(entity: BillableEntity, facts: SubscriptionFacts) -> BillingRequest | None:
     """Lock the checkout request that led here: by its operation key, else by the session that knows it."""
-    requests = BillingRequest.objects.filter(
-        tenant_id=entity.tenant_id, billable_entity=entity, action=Action.CHECKOUT
-    )
-    found = None
     if facts.operation_key is not None:
-        found = requests.filter(operation_key=facts.operation_key).values_list("id", flat=True).first()
-    if found is None:
-        sessions = CheckoutSession.objects.filter(
-            tenant_id=entity.tenant_id, billable_entity=entity, provider_subscription_id=facts.id
-        )
-        found = sessions.values_list("idempotency_row_id", flat=True).first()
+        named = locks.lock_request_of(entity, facts.operation_key, actions=[Action.CHECKOUT])
+        if named is not None:
+            return named
+    sessions = CheckoutSession.objects.filter(
+        tenant_id=entity.tenant_id, billable_entity=entity, provider_subscription_id=facts.id
+    )
+    found = sessions.values_list("idempotency_row_id", flat=True).first()
     return None if found is None else locks.lock_request(entity, found)
 
 

@@ -63,18 +63,17 @@ def _merge(entity: BillableEntity, facts: SessionFacts, event: EventFacts) -> No
     now = clock.now()
     locks.lock_subscriptions(entity)
     known = correlation.locate(entity=entity, facts=facts, provider_event_id=event.id)
-    request = None if known.request is None else locks.lock_request(entity, known.request.pk)
     locks.lock_sessions(entity)
     session = checkout_session.merge(
         entity=entity,
         operation_key=known.operation_key,
         flow=known.flow,
         facts=facts,
-        request=request,
+        request=known.request,
         payment_link=known.payment_link,
         provider_event_id=event.id,
         event_created=event.created,
         now=now,
     )
-    if request is not None:
-        idempotency.finalise_from_facts(entity=entity, request=request, session=session, now=now)
+    if known.request is not None:
+        idempotency.finalise_from_facts(entity=entity, request=known.request, session=session, now=now)

@@ -7,7 +7,7 @@ from billing import clock
 from billing.models import BillableEntity
 from billing.providers import base, reading, shapes
 from billing.providers.facts import Answer, EventFacts, SubscriptionFacts
-from billing.services import ordering, resolution, subscriptions, webhook_entity
+from billing.services import locks, ordering, resolution, subscriptions, webhook_entity
 from billing.services.ordering import Fetched, Verdict
 from billing.services.resolution import Resolved, Traces
 from billing.states import Writer
@@ -57,7 +57,8 @@ def _apply(event: EventFacts, found: Resolved) -> Consumed:
 
     def write(fetched: Fetched[SubscriptionFacts] | None) -> Outcome:
         def work(entity: BillableEntity) -> Outcome:
-            row = subscriptions.stored(tenant_id, subscription_id)
+            known = locks.lock_subscriptions(entity)
+            row = subscriptions.among(known, subscription_id)
             is_final = row is not None and row.is_terminal
             decision = ordering.settle(row, stamp, payload=told, fetched=fetched, is_final=is_final)
             if decision.facts is None:
@@ -70,6 +71,7 @@ def _apply(event: EventFacts, found: Resolved) -> Consumed:
                 event=stamp,
                 snapshot_at=decision.snapshot_at,
                 is_uncertain=decision.is_uncertain,
+                known=known,
                 now=clock.now(),
             )
             return Outcome.APPLIED

@@ -9,11 +9,9 @@ from typing import Final
 
 from django.conf import settings
 
-from billing.guardrail_codes import Guardrail
 from billing.providers import shapes
 from billing.providers.facts import EventFacts
 from billing.services import (
-    guardrails,
     payment_method_events,
     webhook_invoices,
     webhook_payment_methods,
@@ -54,22 +52,11 @@ def apply(event: StripeEvent) -> Consumed:
     Safe to run again for the same event, and beside others. Raises resolution.CorrelationMismatch,
     correlation.SessionCorrelationMismatch or subscription_plans.PlanUnclear (all 409), ProviderProblem and
     ordering.Unsettled (503), OperationalError when a lock did not come, ShapeError for an object that cannot
-    be read: nothing was written. What is raised carries whose event it is (consumers.correlation_of).
+    be read: nothing was written. What is raised carries whose event it is (consumers.correlation_of), by
+    which the inbox raises the guardrail of a failed event, once for each try.
     """
     told = shapes.event_facts(event.body)
     owner = OWNERS.get(told.type)
     if owner is None:
         return Consumed(Outcome.IGNORED, f"{told.type}: not handled")
-    try:
-        return owner(told)
-    except Exception as error:
-        _, entity_id, operation_key = consumers.correlation_of(error)
-        guardrails.emit(
-            Guardrail.WEBHOOK_PROCESSING_FAILED,
-            operation_key=operation_key,
-            provider_event_id=told.id,
-            billable_entity_id=entity_id,
-            event_type=told.type,
-            error=type(error).__name__,
-        )
-        raise
+    return owner(told)

@@ -1,4 +1,4 @@
-"""Reading rows by a plain condition without building the query anew each time.
+"""Reading rows by a plain condition, and changing one, without building the query anew each time.
 
 The ORM composes its SQL on every call, which costs more than a small read itself. For the few reads that
 every money call makes, the column list is composed once and rows become the same model instances.
@@ -23,6 +23,48 @@ def first(model: type[M], where: str, parameters: Sequence[Any]) -> M | None:
     columns, *_ = _plan(model)
     table = model._meta.db_table
     row = _one(f'SELECT {columns} FROM "{table}" AS own WHERE {where}', parameters)  # noqa: S608
+    return None if row is None else _instance(model, row)
+
+
+def every(model: type[M], where: str, parameters: Sequence[Any]) -> list[M]:
+    """Give the rows that meet a condition; otherwise as `first`."""
+    columns, *_ = _plan(model)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f'SELECT {columns} FROM "{model._meta.db_table}" AS own WHERE {where}',  # noqa: S608
+            parameters,
+        )
+        found = cursor.fetchall()
+    return [_instance(model, row) for row in found]
+
+
+def first_after(
+    model: type[M], before: str, where: str, parameters: Sequence[Any]
+) -> tuple[tuple[Any, ...], M | None]:
+    """Evaluate expressions and then give the first row that meets a condition, in one round trip.
+
+    `before` lists them as in a SELECT; they are evaluated once, before any row is looked for or locked, and
+    their values are given beside the row.
+    """
+    columns, names, _ = _plan(model)
+    row = _one(
+        f"WITH b AS MATERIALIZED (SELECT {before}) SELECT own.*, b.* FROM b LEFT JOIN LATERAL"  # noqa: S608
+        f' (SELECT {columns} FROM "{model._meta.db_table}" AS own WHERE {where}) AS own ON true',
+        parameters,
+    )
+    if row is None:
+        raise LookupError("the expressions gave nothing")
+    values = tuple(row[len(names) :])
+    return values, None if row[0] is None else _instance(model, row[: len(names)])
+
+
+def changed(model: type[M], change: str, parameters: Sequence[Any]) -> M | None:
+    """Change one row and give it as it is stored afterwards, or None where no row met the condition.
+
+    `change` is what follows the table in an UPDATE: SET ... WHERE ..., SQL of the caller's own.
+    """
+    columns, *_ = _plan(model)
+    row = _one(f'UPDATE "{model._meta.db_table}" {change} RETURNING {columns}', parameters)
     return None if row is None else _instance(model, row)
 
 

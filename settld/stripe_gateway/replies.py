@@ -55,9 +55,9 @@ def date_of(headers: Mapping[str, str]) -> dt.datetime | None:
     """Read Stripe's clock from an answer's headers; None when they tell no time."""
     try:
         told = parsedate_to_datetime(headers.get("Date") or "")
-    except ValueError:
+        return told.astimezone(dt.UTC) if told.tzinfo is not None else told.replace(tzinfo=dt.UTC)
+    except (ValueError, OverflowError):
         return None
-    return told.astimezone(dt.UTC) if told.tzinfo is not None else told.replace(tzinfo=dt.UTC)
 
 
 def is_replayed(headers: Mapping[str, str]) -> bool:

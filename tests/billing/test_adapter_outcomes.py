@@ -148,6 +148,13 @@ def test_another_status_with_that_code_does_not_count_as_missing(scripted):
     assert problem_of(refusal(400, code="resource_missing"), server=scripted).is_missing is False
 
 
+@pytest.mark.parametrize("status", [405, 407, 413, 424, 451])
+def test_t049_a_status_that_the_table_does_not_name_is_no_clear_no(scripted, status):
+    """5.3: only 400, 402, 404 and 422 say that nothing was made; a proxy or a new word proves nothing."""
+    told = problem_of(refusal(status), server=scripted)
+    assert (told.category, told.is_rejection, told.retryable) == (Category.UNKNOWN, False, True)
+
+
 @pytest.mark.parametrize(("status", "category"), [(401, Category.AUTH), (403, Category.PERMISSION)])
 def test_t043_a_refused_key_with_nothing_before_it_is_certain(scripted, status, category):
     told = problem_of(refusal(status), server=scripted)

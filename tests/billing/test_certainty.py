@@ -89,6 +89,7 @@ TABLE = {
     "t_048-local": Row(
         problem(Category.INVALID_REQUEST, is_local=True), INVALID, INVALID_HELD, PROVIDER_ERROR
     ),
+    "t_049-405": Row(problem(Category.UNKNOWN, 405), PENDING, PENDING, NOT_NORMALIZED),
     "t_049-unknown": Row(ZeroDivisionError("?"), PENDING, PENDING, NOT_NORMALIZED, True),
 }  # fmt: skip
 

@@ -2,10 +2,14 @@
 
 import dataclasses
 import json
+import re
+from pathlib import Path
 
 import pytest
 
+from billing.api import console_operations
 from billing.models import BillingOutboxJob, ReconciliationRun, Remediation
+from billing.services import reconciliation
 from billing.states import Scope
 from settld.audit.models import OpsAudit
 from settld.core import tenancy
@@ -26,6 +30,7 @@ from tests.support.api import body
 
 __all__ = ["fired", "provider"]
 CONSOLE = "/api/console/billing"
+SCOPES = Path(reconciliation.__file__).parent
 ROUTES = (
     ("POST", f"{CONSOLE}/reconciliation/checkout_open/run"),
     ("POST", f"{CONSOLE}/outbox/1/retry"),
@@ -142,6 +147,15 @@ def test_a_run_for_somebody_who_waits_is_bounded_and_gone_on_with(entity, api, p
     assert (told["scanned"], told["complete"]) == (2, False)
     assert Scope.CHECKOUT_OPEN in reconciliation.due(now=runs.last_run(Scope.CHECKOUT_OPEN).started_at)
     assert api.post(f"{CONSOLE}/reconciliation/checkout_open/run", {"limit": 1001}).status_code == 400
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_a_run_tells_nothing_that_the_route_does_not_describe(entity, api, provider, scope):
+    """What scopes count besides (`note`) is part of the answer, so the description names it."""
+    ran = body(api.post(f"{CONSOLE}/reconciliation/{scope}/run", {}))["run"]
+    assert ran.keys() - console_operations._RUN["properties"].keys() == set()
+    noted = re.findall(r"\.note\(\s*\"(\w+)\"", "".join(file.read_text() for file in SCOPES.glob("*.py")))
+    assert set(noted) == set(console_operations._NOTES)
 
 
 def test_a_scope_that_there_is_not(db, api, provider):

@@ -64,6 +64,19 @@ def test_t_033_a_clock_that_runs_ahead_is_taken_off_the_expiry(
 
 
 @pytest.mark.parametrize(
+    ("database_ahead", "measured", "taken_off"), [(0, 3, 4), (5, 0, 6), (5, 3, 9), (-5, 3, 4), (400, 0, 300)]
+)
+def test_t_033_a_database_whose_clock_runs_ahead_of_ours_is_taken_off_as_well(
+    entity, guardrails, database_ahead, measured, taken_off
+):
+    """5.2, INV-31: freezing goes by the database's clock, what was measured against Stripe's is our own."""
+    skew.assume(measured)
+    now = NOW + dt.timedelta(seconds=database_ahead)
+    frozen_at = int(now.replace(microsecond=0).timestamp())
+    assert freezing.session_expiry(now, request=factories.request(entity)) == frozen_at + 86_400 - taken_off
+
+
+@pytest.mark.parametrize(
     "expires_at",
     [None, "soon", True, 1.5, 0, FROZEN_AT, FROZEN_AT - 1, FROZEN_AT + 86_401],
 )

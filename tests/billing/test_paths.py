@@ -76,6 +76,15 @@ def test_t157_no_control_character_anywhere():
             assert not paths.is_ours(path), repr(path)
 
 
+def test_t157_white_space_within_a_path_is_encoded_and_nothing_else():
+    """A provider refuses a URL with a space in it, and the key would be burnt for a path that is allowed."""
+    path = "/r\u00e9glages/done now?next=%2Fa&session={CHECKOUT_SESSION_ID}#\u2028x"
+    assert paths.is_ours(path)
+    assert creations.absolute(path) == (
+        HOME + "/r\u00e9glages/done%20now?next=%2Fa&session={CHECKOUT_SESSION_ID}#%E2%80%A8x"
+    )
+
+
 def test_t157_spaces_around_a_path_are_trimmed():
     assert paths.require(returnPath="  /done  ") == {"returnPath": "/done"}
 

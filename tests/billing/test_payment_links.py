@@ -7,7 +7,7 @@ import pytest
 
 from billing.models import BillingRequest, CatalogItem, PaymentLink, UsageCounter, UsageEvent
 from billing.providers.errors import Category
-from billing.services import limits, payment_links, recovery
+from billing.services import limits, payment_link_usage, payment_links, recovery
 from settld.core import clock, tenancy
 from tests.billing import checkouts, factories, session_facts
 from tests.billing.checkout_provider import problem
@@ -430,6 +430,43 @@ def test_t159_t170_an_unknown_outcome_stays_reserved_until_recovery_finds_the_li
         post(api, key)
     assert recovery.recover_pending(limit=5) == {"succeeded": 1}
     assert used(limited) == (3, ["counted"] * 3)  # it exists, so it counts, whatever the limit says now
+
+
+def rival_while_reserving(api, monkeypatch) -> list:
+    """Have the same request sent by somebody else once ours has reserved; gives what he was answered."""
+    reserve, answers = payment_link_usage.reserve, []
+    monkeypatch.setattr(payment_link_usage, "reserve", lambda **sent: with_rival(**sent))
+
+    def with_rival(**sent):
+        made = reserve(**sent)
+        if made is not None and made.is_ours:
+            answers.append(post(api))
+        return made
+
+    return answers
+
+
+def test_inv42_t170_who_lost_the_key_to_a_rival_leaves_the_rivals_use_counted(
+    api, limited, shop, monkeypatch
+):
+    """The rival claims and sends between our reserving and our claiming; its link may exist, so it counts."""
+    answers = rival_while_reserving(api, monkeypatch)
+    shop.will("link", problem(Category.TRANSIENT_NETWORK))
+    assert code(post(api)) == (409, "request_in_progress")
+    assert code(answers[0]) == (409, "request_in_progress")
+    assert used(limited) == (1, ["reserved"])
+
+
+@pytest.mark.parametrize(("script", "counted"), [(True, (0, [])), (False, (1, ["counted"]))])
+def test_t170_the_rival_that_acts_ends_the_use_that_we_reserved(
+    api, limited, shop, monkeypatch, script, counted
+):
+    answers = rival_while_reserving(api, monkeypatch)
+    if script:
+        shop.will("link", problem(Category.INVALID_REQUEST, 400))
+    answer = post(api)
+    assert answer.content == answers[0].content
+    assert used(limited) == counted
 
 
 # --- The list, and switching off ---------------------------------------------------------------------------

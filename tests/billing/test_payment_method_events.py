@@ -7,7 +7,7 @@ import pytest
 from billing.models import Customer, PaymentMethod, PaymentMethodSync
 from billing.providers import shapes
 from billing.providers.errors import Category
-from billing.services import payment_methods
+from billing.services import ordering, payment_method_sync, payment_methods
 from settld.core import clock, tenancy
 from tests.billing import factories, payloads, session_facts
 from tests.billing.checkout_provider import problem
@@ -241,3 +241,43 @@ def test_t172_an_event_of_the_second_of_a_look_is_settled_by_another_look(entity
     assert apply(event(UPDATED, card(year=2030))) == "applied"
     assert expiry(entity) == 2041
     assert apply(event(UPDATED, card(year=2029), at=-1)) == "stale"
+
+
+def test_t172_an_event_that_is_applied_during_our_look_has_the_provider_asked_again(
+    entity, payer, shop, monkeypatch
+):
+    """8.4: under the lock the answer counts only if nobody has written the rows since the question."""
+    shop.clock = T0
+    apply(event(ATTACHED, event_id="evt_a"))
+    shop.hold_customer("cus_1", card())
+    look = payment_method_sync.look
+
+    def overtaken(customer_id, *, profile):
+        seen = look(customer_id, profile=profile)
+        monkeypatch.setattr(payment_method_sync, "look", look)
+        shop.hold_customer("cus_1")
+        assert apply(event(DETACHED, event_id="evt_c")) == "applied"
+        return seen
+
+    monkeypatch.setattr(payment_method_sync, "look", overtaken)
+    assert apply(event(UPDATED, event_id="evt_b")) == "applied"
+    assert stored(entity) == {"pm_1": ("detached", False)}
+
+
+def test_t172_rows_that_others_keep_writing_are_left_for_a_later_try(entity, payer, shop, monkeypatch):
+    """8.4: three repeats at most; the event fails (503) and comes again."""
+    shop.clock = T0
+    apply(event(ATTACHED, event_id="evt_a"))
+    shop.hold_customer("cus_1", card())
+    look, looks = payment_method_sync.look, []
+
+    def overtaken(customer_id, *, profile):
+        looks.append(customer_id)
+        with tenancy.tenant_scope(entity.tenant_id):
+            PaymentMethod.objects.update(last_provider_event_id=f"evt_{len(looks)}")
+        return look(customer_id, profile=profile)
+
+    monkeypatch.setattr(payment_method_sync, "look", overtaken)
+    with pytest.raises(ordering.Unsettled):
+        apply(event(UPDATED, event_id="evt_b"))
+    assert len(looks) == 4

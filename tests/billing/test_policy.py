@@ -330,6 +330,14 @@ def test_a_key_reads_with_any_scope_and_writes_with_finance_write(scope, write):
         assert refusal(answer) == (403, "BILLING_PERMISSION_REQUIRED")
 
 
+def test_inv1_a_workspace_that_a_key_used_first_gets_its_owner_once_it_has_one():
+    key = people.api_key("finance_read")
+    assert body(key.get(LIMITATIONS))["billableEntity"]["ownerUserId"] is None
+    owner = people.user("late", tenant_a="owner")
+    for _ in range(2):
+        assert body(key.get(LIMITATIONS))["billableEntity"]["ownerUserId"] == owner.pk
+
+
 def test_a_keys_only_workspace_is_its_tenant():
     key = people.api_key("finance_write")
     b = make.workspace_entity("tenant_b")

@@ -256,6 +256,17 @@ def test_t136_a_hold_becomes_the_session_that_is_found(entity, provider, said, s
     assert (session(entity).status, session(entity).provider_checkout_session_id) == (status, "cs_1")
 
 
+def test_t136_a_hold_found_open_beside_a_subscription_is_ended_at_the_provider(entity, provider):
+    """T-136, T-070: the place was kept after a subscription came; opened, it would sell a second one."""
+    factories.subscription(entity, factories.plan(), factories.customer(entity), metadata_json={})
+    row = hold(entity)
+    at_provider(provider, entity, row, status="open", created=int(NOW.timestamp()) - 10)
+
+    assert figures(run(Scope.CHECKOUT_RECOVERY_VERIFICATION)) == (1, 1, 0)
+    assert (session(entity).status, session(entity).status_reason) == ("abandoned", "subscription_exists")
+    assert [job.dedupe_key for job in jobs(entity)] == ["expire_checkout_session:cs_1"]
+
+
 def test_t136_a_hold_whose_session_is_known_is_read_by_its_id(entity, provider):
     """T-136 checkout_recovery_verification: by id, without a search."""
     row = hold(entity, provider_checkout_session_id="cs_1")

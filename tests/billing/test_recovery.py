@@ -517,6 +517,24 @@ def test_t_064_a_look_that_fails_does_not_keep_us_from_repeating_the_request(ent
     assert len(provider.creates) == 1
 
 
+def test_t_057_a_look_that_outlasts_the_deadline_is_not_followed_by_a_create(
+    entity, provider, lost, move, monkeypatch
+):
+    """5.4 step 4, INV-14: the provider may have forgotten the key by now, and would make a second session."""
+    checkouts.change(lost, recovery_attempt_count=1)
+    look_up = provider.list_checkout_sessions_by_operation_key
+
+    def slowly(*args, **named):
+        move(DEADLINE)
+        return look_up(*args, **named)
+
+    monkeypatch.setattr(provider, "list_checkout_sessions_by_operation_key", slowly)
+    move(DEADLINE - SECOND)
+    assert checkouts.again(entity) == "expired"
+    assert provider.creates == []
+    assert checkouts.session(entity).status == "recovery_verification_pending"
+
+
 def test_a_session_of_another_owner_is_never_adopted(entity, provider, guardrails, lost, move):
     """6.4: a recovered session must satisfy every clause; otherwise the request stays pending."""
     other = factories.workspace_entity("tenant_b")

@@ -174,9 +174,12 @@ def test_a_month_begins_and_ends_in_utc_and_only_the_wanted_ones_are_told(entity
 @pytest.mark.parametrize(
     ("session", "blocks"),
     [
-        ({"status": "open", "expires_at": NOW}, False),
-        ({"status": "open", "expires_at": NOW + dt.timedelta(seconds=1)}, True),
+        ({"status": "open", "expires_at": NOW - dt.timedelta(seconds=90)}, False),  # the grace of 6.1
+        ({"status": "open", "expires_at": NOW - dt.timedelta(seconds=89)}, True),
+        ({"status": "open", "expires_at": None}, True),
         ({"status": "completed_pending_subscription", "expires_at": NOW}, True),
+        ({"status": "recovery_verification_pending", "expires_at": NOW}, False),
+        ({"status": "recovery_verification_pending", "expires_at": NOW + dt.timedelta(seconds=1)}, True),
         ({"status": "expired"}, False),
         ({"status": "open", "flow": "one_off"}, False),
     ],

@@ -123,13 +123,23 @@ def correlation_of(entity, told, *, request=None, session=None, payment_link=Non
     [
         ({"provider_checkout_session_id": "cs_0"}, {}, "another session of the operation"),
         ({"provider_customer_id": "cus_0"}, {}, "another customer"),
-        ({"provider_subscription_id": "sub_0"}, {"subscription": "sub_1"}, "another subscription"),
     ],
 )
 @pytest.mark.parametrize("status", ["open", "completed_pending_subscription", "abandoned"])
 def test_t087_what_is_stored_must_be_what_is_told(entity, stored, told, reason, status):
     session(entity, status, **stored)
     assert refused(entity, facts(entity, "complete", **told)) == reason
+
+
+def test_t087_another_subscription_that_came_first_with_our_label_refuses_nothing(entity, guardrails):
+    """Made by hand with the labels of ours and told of first, it stays; the session learns all the rest."""
+    session(
+        entity, "completed_reconciled", provider_checkout_session_id=None, provider_subscription_id="sub_2"
+    )
+    merged = merge(entity, facts(entity, "complete", subscription="sub_1"))
+    assert (merged.status, merged.provider_subscription_id) == ("completed_reconciled", "sub_2")
+    assert merged.provider_checkout_session_id == "cs_1"
+    assert guardrails == ["BILLING_CHECKOUT_STATE_CONTRADICTION"]
 
 
 @pytest.mark.parametrize(

@@ -316,6 +316,29 @@ def test_a_surplus_session_is_abandoned_and_ended_but_never_a_completed_one(
     assert row.status_reason == ("subscription_exists" if after == ABANDONED else None)
 
 
+@pytest.mark.parametrize("local", [None, OPEN, HOLD])
+@pytest.mark.parametrize(
+    ("current", "after", "owed"),
+    [
+        ({"metadata_json": {"operation_key": OTHER_KEY}}, ABANDONED, ["cs_1"]),
+        ({"metadata_json": {}}, ABANDONED, ["cs_1"]),
+        ({"metadata_json": {"operation_key": KEY}}, OPEN, []),
+        ({"status": "canceled", "is_current": False}, OPEN, []),
+    ],
+    ids=["anothers", "nobodys", "ours", "ended"],
+)
+def test_t085_a_session_found_open_beside_a_current_subscription_is_not_opened_again(
+    entity, local, current, after, owed
+):
+    """5.3 step 3, 6.3: whoever finds it, a loop or the browser, it could only sell a second subscription."""
+    session_facts.request(entity)
+    factories.subscription(entity, factories.plan(), factories.customer(entity), **current)
+    if local is not None:
+        session(entity, local)
+    row = merge(entity, facts(entity, "open"))
+    assert (row.status, jobs(entity)) == (after, owed)
+
+
 def test_sessions_of_a_payment_link_are_many(entity):
     link = session_facts.payment_link(entity, operation_key=KEY)
     for number in (1, 2, 3):

@@ -42,7 +42,7 @@ def entity(db):
     return factories.workspace_entity()
 
 
-@pytest.mark.parametrize(("flow", "source"), itertools.product(Flow.values, SessionStatus.values))
+@pytest.mark.parametrize(("flow", "source"), list(itertools.product(Flow.values, SessionStatus.values)))
 def test_t074_the_model_and_the_database_allow_the_same_moves(entity, flow, source):
     stored = factories.session(entity, flow=flow, status=source)
     for target in SessionStatus.values:

@@ -1,9 +1,13 @@
 """What happened to an entity, and to all: spec 7.6, T-156, T-160, T-161."""
 
+import base64
+
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from billing.models import BillingOutboxJob
-from billing.queries.activity_sources import SOURCES
+from billing.queries.activity_sources import BRANCHES, SOURCES
 from tests.billing import factories as make
 from tests.billing import history, people
 from tests.billing.factories import NOW
@@ -176,6 +180,11 @@ def test_t160_pages_and_cursors_walk_the_same_order_without_gaps(entity, member)
     assert ids == sorted(ids, reverse=True)
 
 
+def spelled(place: str) -> str:
+    """Spell a place as a cursor does, that of a hostile client included."""
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
 @pytest.mark.parametrize(
     ("query", "faulty"),
     [
@@ -183,6 +192,9 @@ def test_t160_pages_and_cursors_walk_the_same_order_without_gaps(entity, member)
         ("pageSize=0", "pageSize"), ("pageSize=101", "pageSize"), ("page=101&pageSize=100", "page"),
         ("page=10001&pageSize=1", "page"), ("page=" + "9" * 30, "page"), ("cursor=nonsense", "cursor"),
         ("cursor=MjAyNnx4fDE", "cursor"), ("operationKey=" + "k" * 192, "operationKey"),
+        (f"cursor={spelled('2026-11-21T19:28:55+23:59|webhook|1')}", "cursor"),
+        (f"cursor={spelled('2026-11-21T19:28:55+00:00:01.000001|webhook|1')}", "cursor"),
+        (f"cursor={spelled('2026-11-21T19:28:55|webhook|1')}", "cursor"),
     ],
 )  # fmt: skip
 def test_t160_a_page_that_is_none_is_400(member, query, faulty):
@@ -266,6 +278,26 @@ def test_t156_no_client_secret_and_no_provider_key_is_shown(two, console):
     assert b"IdempotencyKey" not in answer.content.replace(b"clientIdempotencyKey", b"")
     (event,) = [e for e in body(answer)["entries"] if e["source"] == "webhook"][:1]
     assert event["detailsJson"]["payload"]["data"]["object"]["client_secret"] == "[REDACTED]"
+
+
+def test_t161_a_key_is_found_by_an_index_wherever_a_column_holds_it(db):
+    """The explorer looks over all tenants, so an index that begins with the tenant does not serve it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public'")
+        found = cursor.fetchall()
+    held = {branch.table for branch in BRANCHES if branch.operation_key == "r.operation_key"}
+    assert held - {table for table, text in found if "(operation_key" in text} == set()
+    assert len(held) == 5
+
+
+def test_t160_an_unfiltered_page_reads_the_newest_rows_of_each_source_and_no_others(two, console):
+    """Payments and events are looked up row by row: a join would read and sort the whole history first."""
+    with CaptureQueriesContext(connection) as captured:
+        assert console.get("console/billing/events?pageSize=2").status_code == 200
+    (union,) = [query["sql"] for query in captured.captured_queries if "UNION ALL" in query["sql"]]
+    assert "JOIN billing_invoices" not in union
+    assert "JOIN billing_webhook_events" not in union
+    assert union.count("OFFSET 0)") - union.count("OFFSET 0) u") == union.count(" ON true") == 4
 
 
 def test_t161_runs_appear_only_without_entity_key_and_event(two, console):

@@ -181,7 +181,7 @@ class TestSessions:
             world.entity.pk,
             "c" * 64,
         )
-        assert fired == ["CHECKOUT_CORRELATION_MISMATCH", "WEBHOOK_PROCESSING_FAILED"]
+        assert fired == ["CHECKOUT_CORRELATION_MISMATCH"]
 
     def test_sessions_of_a_payment_link_are_known_by_it_and_their_payers_are_never_primary(self, world):
         from billing.models import PaymentLink
@@ -234,7 +234,7 @@ class TestResolution:
 
         assert (refusal.value.status, refusal.value.code) == (409, "CHECKOUT_SESSION_CORRELATION_MISMATCH")
         assert consumers.correlation_of(refusal.value) == Correlation()
-        assert fired == ["CHECKOUT_CORRELATION_MISMATCH", "WEBHOOK_PROCESSING_FAILED"]
+        assert fired == ["CHECKOUT_CORRELATION_MISMATCH"]
 
     def test_the_operation_that_it_names_is_kept_with_the_failure(self, world, number):
         with pytest.raises(CorrelationMismatch) as refusal:

@@ -11,7 +11,7 @@ from billing.states import Scope
 from settld.audit.models import OpsAudit
 from settld.core import tenancy
 from settld.core.principals import Actor
-from settld.stripe_gateway import consumers
+from settld.stripe_gateway import consumers, metrics
 from settld.stripe_gateway.consumers import Consumed
 from settld.stripe_gateway.models import StripeEvent, StripeEventConsumption
 from settld.stripe_gateway.services import consumption
@@ -94,6 +94,27 @@ def test_t139_a_failure_is_counted_said_and_put_off(db, provider, applied, fired
     assert (row.status, row.attempts) == ("failed", 3)
     assert row.next_attempt_at == NOW + dt.timedelta(seconds=240)
     assert (done.figures["webhooksFailed"], done.figures["failed"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("owner", "code"),
+    [("door:web", "BILLING_WEBHOOK_PROCESSING_FAILED"), ("worker", "BILLING_WEBHOOK_REPLAY_FAILED")],
+)
+def test_t166_a_failed_try_of_our_own_consumer_is_counted_once_as_what_it_was(db, provider, owner, code):
+    """T-166: the door's first try and a later one are told apart, and neither is counted twice."""
+    codes = ("BILLING_WEBHOOK_PROCESSING_FAILED", "BILLING_WEBHOOK_REPLAY_FAILED")
+
+    def counted() -> dict[str, float]:
+        return {each: metrics.GUARDRAILS.labels(code=each)._value.get() for each in codes}
+
+    before = counted()
+    job = waiting()  # nobody knows its customer
+    consumption.take(job, owner=owner, now=NOW)
+    job.save()
+    assert consumption.consume(job) is not None
+    assert {each: n - before[each] for each, n in counted().items()} == {
+        each: float(each == code) for each in codes
+    }
 
 
 def test_t139_the_twelfth_failure_is_the_last(db, provider, applied):

@@ -1,5 +1,8 @@
 """Every commit boundary of the money rails: who passes it, and what is done if the process dies there.
 
+`BOUNDARIES` has those of the rails and the books, `BILLING` those of checkout billing, whose effect is what
+the provider was made to do, or what we know where nothing is asked of it.
+
 `False`: nothing has happened, the repeat makes it happen. `True`: it has happened and nobody was told, the
 repeat only tells. The stories are in `stories`; a point that the product has and this table has not fails
 a test.
@@ -92,4 +95,96 @@ BOUNDARIES: Final[dict[str, dict[str, bool]]] = {
         "connect_sync.after_commit": True,
     },
     "AccountNews": {"connect_news.before_commit": False, "connect_news.after_commit": True},
+}
+
+_CHECKOUT: Final = {
+    "billing.checkout.before_claim_commit": False,
+    "billing.checkout.claimed": False,
+    "billing.checkout.before_dispatch": False,
+    "billing.checkout.dispatched": True,
+    "billing.checkout.before_commit": True,
+    "billing.checkout.after_commit": True,
+}
+_PORTAL: Final = {
+    "billing.portal.before_claim_commit": False,
+    "billing.portal.claimed": False,
+    "billing.portal.dispatched": True,
+    "billing.portal.before_commit": True,
+}
+_LINK: Final = {
+    "billing.payment_link.before_claim_commit": False,
+    "billing.payment_link.claimed": False,
+    "billing.payment_link.price_made": False,
+    "billing.payment_link.before_freeze_commit": False,
+    "billing.payment_link.frozen": False,
+    "billing.payment_link.dispatched": True,
+    "billing.payment_link.before_commit": True,
+}
+_EVENT: Final = {
+    "billing.webhook.stored": False,
+    "billing.webhook.prefetched": False,
+    "billing.webhook.before_commit": False,
+    "billing.webhook.after_commit": True,
+}
+BILLING: Final[dict[str, dict[str, bool]]] = {
+    "Checkout": _CHECKOUT,
+    "CheckoutThenLoop": _CHECKOUT,
+    "CheckoutThenEvent": _CHECKOUT,
+    "RefusedCheckout": {
+        "billing.checkout.dispatch_failed": False,
+        "billing.terminate.before_commit": False,
+        "billing.terminate.after_commit": True,
+    },
+    "UnansweredCheckout": {
+        "billing.checkout.dispatch_failed": True,
+        "billing.remember.before_commit": True,
+    },
+    "UndeliveredCheckout": {"billing.remember.before_commit": False},
+    "FindOut": {
+        "billing.recovery.before_claim_commit": False,
+        "billing.recovery.claimed": False,
+        "billing.checkout.before_dispatch": False,
+        "billing.checkout.dispatched": False,
+        "billing.checkout.before_commit": False,
+        "billing.checkout.after_commit": True,
+    },
+    "Hear": _EVENT,
+    "HearThenWorker": _EVENT,
+    "HearOfCard": {"billing.payment_method_event.before_commit": False},
+    "Return": {
+        "billing.refresh.claimed": False,
+        "billing.refresh.dispatched": False,
+        "billing.refresh.before_commit": False,
+        "billing.webhook.prefetched": False,
+    },
+    "SyncCards": {
+        "billing.payment_methods.dispatched": False,
+        "billing.payment_methods.before_commit": False,
+    },
+    "Expire": {
+        "billing.outbox.claimed": False,
+        "billing.outbox.dispatched": True,
+        "billing.outbox.finished": True,
+    },
+    "Remedy": {
+        "billing.remediation.claimed": False,
+        "billing.remediation.decided": False,
+        "billing.remediation.dispatched": True,
+        "billing.remediation.finished": True,
+    },
+    "Compare": {
+        "billing.reconciliation.opened": False,
+        "billing.reconciliation.saved": True,
+        "billing.reconciliation.closed": True,
+    },
+    "Portal": _PORTAL,
+    "PortalThenLoop": _PORTAL,
+    "Link": _LINK,
+    "LinkThenLoop": _LINK,
+    "LimitedLink": {
+        "billing.limits.reserved": False,
+        "billing.payment_link.claimed": False,
+        "billing.payment_link.dispatched": True,
+    },
+    "EndLink": {"billing.payment_link_end.dispatched": True},
 }

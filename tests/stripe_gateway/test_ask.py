@@ -235,7 +235,9 @@ def test_without_an_answer_no_skew_is_known_and_old_ones_are_pushed_out(provider
     assert skew.local_ahead_seconds() == 0
 
 
-@pytest.mark.parametrize("told", ["", "yesterday", "Mon, 99 Nov 2026 12:00:00 GMT"])
+@pytest.mark.parametrize(
+    "told", ["", "yesterday", "Mon, 99 Nov 2026 12:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -0100"]
+)
 def test_a_date_that_cannot_be_read_is_no_time(provider, told, monkeypatch):
     from settld.stripe_gateway import replies
 

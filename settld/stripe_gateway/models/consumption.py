@@ -78,6 +78,12 @@ class StripeEventConsumption(models.Model):
             models.Index(
                 fields=["lease_expires_at"], name="webhook_consumption_leases", condition=Q(status="leased")
             ),
+            models.Index(fields=["id"], name="webhook_consumption_dead", condition=Q(status="dead")),
+            models.Index(
+                fields=["consumer", "created_at"],
+                name="webhook_consumption_failed",
+                condition=Q(status__in=["failed", "dead"]),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -178,12 +178,10 @@ def _take(
             api_version=event.provider_api_version,
         )
     with transactions.atomic(durable=True):
-        event_pk = _insert(event)
-        if event_pk is None:
-            delivery, jobs = Delivery.DUPLICATE, _revive(event, interested, now=now)
-        else:
-            event.pk = event_pk
+        if _insert(event):
             delivery, jobs = Delivery.STORED, _assign(event, interested, now=now)
+        else:
+            delivery, jobs = Delivery.DUPLICATE, _revive(event, interested, now=now)
         if not all(consumer.inline for consumer in interested):
             transaction.on_commit(bell.ring)
     return delivery, jobs
@@ -206,41 +204,45 @@ def _assign(
     return jobs
 
 
-def _insert(event: StripeEvent) -> int | None:
-    """Insert unless the event is there; of two deliveries at once the second waits and finds it."""
+def _insert(event: StripeEvent) -> bool:
+    """Insert the event or count the delivery of the one that is there; True if it was new.
+
+    Either way the row is locked, and `event` has its id. Of two deliveries at once the second waits.
+    """
     fields = [field for field in StripeEvent._meta.concrete_fields if not field.primary_key]
     columns = ", ".join(f'"{field.column}"' for field in fields)
     marks = ", ".join(["%s"] * len(fields))
+    table = StripeEvent._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(
-            f'INSERT INTO "{StripeEvent._meta.db_table}" ({columns}) VALUES ({marks})'  # noqa: S608
-            " ON CONFLICT (provider, provider_event_id) DO NOTHING RETURNING id",
+            f'INSERT INTO "{table}" AS known ({columns}) VALUES ({marks})'  # noqa: S608
+            " ON CONFLICT (provider, provider_event_id) DO UPDATE SET"
+            " delivery_count = known.delivery_count + 1, last_delivered_at = excluded.last_delivered_at"
+            " RETURNING id, delivery_count",
             [getattr(event, field.attname) for field in fields],
         )
-        row = cursor.fetchone()
-    return None if row is None else int(row[0])
+        event.pk, event.delivery_count = cursor.fetchone()
+    return event.delivery_count == 1
 
 
 def _revive(
     event: StripeEvent, interested: list[consumers.Consumer], *, now: dt.datetime
 ) -> list[StripeEventConsumption]:
-    """Count the delivery; Stripe asking again is a reason to try again what failed, inline ones here.
+    """Stripe asking again is a reason to try again what failed, inline ones here.
 
-    A consumer that was not there or not on when the event was first stored gets it now.
+    A consumer that was not there or not on when the event was first stored gets it now. What is done costs
+    no more than one look; the event's row is locked, so no other delivery of it is at work here.
     """
-    known = StripeEvent.objects.filter(provider=event.provider, provider_event_id=event.provider_event_id)
-    stored = known.select_for_update(no_key=True).get()
-    stored.delivery_count += 1
-    stored.last_delivered_at = now
-    stored.save(update_fields=["delivery_count", "last_delivered_at"])
+    rows = StripeEventConsumption.objects.filter(event_id=event.pk)
+    had = dict(rows.values_list("consumer", "status"))
     inline = {consumer.name for consumer in interested if consumer.inline}
-    rows = StripeEventConsumption.objects.filter(event=stored)
-    had = set(rows.values_list("consumer", flat=True))
-    rows.filter(status__in=REVIVABLE).exclude(consumer__in=inline).update(
-        status=ConsumptionStatus.PENDING, next_attempt_at=now, updated_at=now
-    )
-    jobs = _take_over(stored, inline=inline & had, now=now)
-    return jobs + _assign(stored, [new for new in interested if new.name not in had], now=now)
+    if any(status in REVIVABLE for name, status in had.items() if name not in inline):
+        rows.filter(status__in=REVIVABLE).exclude(consumer__in=inline).update(
+            status=ConsumptionStatus.PENDING, next_attempt_at=now, updated_at=now
+        )
+    unfinished = {name for name, status in had.items() if status != ConsumptionStatus.DONE}
+    jobs = _take_over(event, inline=inline & unfinished, now=now)
+    return jobs + _assign(event, [new for new in interested if new.name not in had], now=now)
 
 
 def _take_over(event: StripeEvent, *, inline: set[str], now: dt.datetime) -> list[StripeEventConsumption]:
@@ -250,10 +252,11 @@ def _take_over(event: StripeEvent, *, inline: set[str], now: dt.datetime) -> lis
     is_free = Q(status__in=[ConsumptionStatus.PENDING, *REVIVABLE]) | Q(
         status=ConsumptionStatus.LEASED, lease_expires_at__lte=now
     )
-    rows = StripeEventConsumption.objects.filter(is_free, event=event, consumer__in=inline).order_by("id")
-    jobs = list(rows.select_for_update(skip_locked=True))
+    rows = StripeEventConsumption.objects.filter(is_free, event_id=event.pk, consumer__in=inline)
+    jobs = list(rows.order_by("id").select_for_update(skip_locked=True))
+    stored = StripeEvent.objects.get(pk=event.pk) if jobs else event
     for job in jobs:
-        job.event = event
+        job.event = stored
         consumption.take(job, owner=_owner(), now=now)
         job.save(update_fields=consumption.LEASE_FIELDS)
     return jobs
