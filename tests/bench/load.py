@@ -81,7 +81,7 @@ def run(port: int, prepared: Prepared, *, concurrency: int, seconds: float) -> O
     return total
 
 
-class _Lane:
+class Lane:
     """One kept connection with at most one request in flight."""
 
     def __init__(self, port: int) -> None:
@@ -148,7 +148,7 @@ def _generate(
     waiting = selectors.DefaultSelector()
     requests, count = prepared.requests, len(prepared.requests)
     following = first
-    opened = [_Lane(port) for _ in range(lanes)]
+    opened = [Lane(port) for _ in range(lanes)]
     time.sleep(max(0.0, start_at - time.monotonic()))
     started = time.monotonic()
     ends = started + seconds
@@ -169,7 +169,7 @@ def _generate(
             if not lane.is_complete():
                 continue
             outcome.latencies.append(time.perf_counter_ns() - lane.sent_at)
-            _note(outcome, lane, prepared)
+            note(outcome, lane, prepared)
             if time.monotonic() < ends and (prepared.repeats or following < count):
                 lane.send(following % count, requests[following % count])
                 following += step
@@ -181,7 +181,8 @@ def _generate(
     pipe.close()
 
 
-def _note(outcome: Outcome, lane: _Lane, prepared: Prepared) -> None:
+def note(outcome: Outcome, lane: Lane, prepared: Prepared) -> None:
+    """Count an answer, and keep the first odd ones."""
     status = lane.status
     outcome.statuses[status] += 1
     if prepared.expected is not None and lane.body() != prepared.expected[lane.index]:

@@ -1,4 +1,4 @@
-"""The floor's table and its insert, for those who start no Django."""
+"""The floor's table and its writes, for those who start no Django."""
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS floor_row (
@@ -12,3 +12,4 @@ INSERT = (
     "INSERT INTO floor_row (id, tenant_id, key, state, amount_cents, document, created_at)"
     " VALUES (%s, %s, %s, %s, %s, %s::jsonb, now())"
 )
+UPDATE = "UPDATE floor_row SET amount_cents = amount_cents + 1 WHERE tenant_id = 'floor' AND key = %s"

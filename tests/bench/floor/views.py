@@ -1,6 +1,7 @@
-"""Bare views: insert rows in one transaction, by SQL or by the ORM, and read one row back."""
+"""Bare views: write rows in one transaction, by SQL or by the ORM, and read one row back."""
 
 import json
+import random
 import uuid
 
 from django.db import connection, transaction
@@ -8,7 +9,7 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 
 from tests.bench.floor.models import Row
-from tests.bench.floor.table import INSERT
+from tests.bench.floor.table import INSERT, UPDATE
 
 
 def insert_by_sql(request: HttpRequest, count: int) -> JsonResponse:
@@ -33,6 +34,20 @@ def insert_by_orm(request: HttpRequest, count: int) -> JsonResponse:
                 document=body, created_at=timezone.now(),
             )  # fmt: skip
     return JsonResponse({"ok": True, "row": body}, status=201)
+
+
+def write(request: HttpRequest, inserts: int, updates: int) -> JsonResponse:
+    """Insert rows and change others in one transaction, by SQL; with neither, only answer."""
+    if not inserts and not updates:
+        return JsonResponse({"ok": True})
+    document = json.dumps({"note": "x" * 400})
+    with transaction.atomic(), connection.cursor() as cursor:
+        for number in range(inserts):
+            row_id = uuid.uuid4()
+            cursor.execute(INSERT, [row_id, "floor", f"{row_id}:{number}", "new", 100, document])
+        for _ in range(updates):
+            cursor.execute(UPDATE, [f"row{random.randrange(10_000)}"])
+    return JsonResponse({"ok": True})
 
 
 def read(request: HttpRequest, key: str) -> JsonResponse:
