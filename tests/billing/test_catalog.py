@@ -74,7 +74,8 @@ def admin():
 
 def audited():
     with tenancy.platform_scope(reason="tests"):
-        return list(OpsAudit.objects.filter(action__startswith="BILLING_").values_list("action", flat=True))
+        rows = OpsAudit.objects.filter(action__startswith="BILLING_").order_by("tenant_id", "seq")
+        return list(rows.values_list("action", flat=True))
 
 
 # --- Plans ----------------------------------------------------------------------------------------
