@@ -34,7 +34,7 @@ def address(model, page, *args):
 
 def audited():
     with tenancy.platform_scope(reason="tests"):
-        rows = OpsAudit.objects.filter(action__startswith="BILLING_ADMIN")
+        rows = OpsAudit.objects.filter(action__startswith="BILLING_ADMIN").order_by("tenant_id", "seq")
         return list(rows.values_list("action", "target_type"))
 
 
