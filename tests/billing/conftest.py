@@ -6,6 +6,7 @@ import pytest
 
 from settld.settings_billing import Billing
 from settld.stripe_simulator.world import API_VERSION
+from tests.support import sdk_params
 
 WEBHOOK_SECRET = "whsec_billing_tests"
 
@@ -55,3 +56,12 @@ def fired(monkeypatch) -> list[str]:
     from tests.billing import projections
 
     return projections.listen(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def _requests_fit_the_sdk(request):
+    """What the simulator was asked in a test has the parameters by which the pinned SDK types it."""
+    simulator = request.getfixturevalue("stripe_sim") if "stripe_sim" in request.fixturenames else None
+    yield
+    if simulator is not None:
+        sdk_params.assert_log_matches(simulator)
