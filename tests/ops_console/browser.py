@@ -33,6 +33,7 @@ FLAGS = (
     "--disable-sync",
 )
 PATIENCE_SECONDS = 60
+GONE = "does not belong to the document"  # what Chrome says of an element while the page is being left
 
 
 def missing() -> str:
@@ -74,12 +75,16 @@ class Page:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def until(self, look: Any) -> Any:
-        from selenium.common.exceptions import StaleElementReferenceException
+        from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 
         def once(_driver: Any) -> Any:
             try:
                 return look()
             except StaleElementReferenceException:
+                return None
+            except WebDriverException as error:
+                if GONE not in str(error.msg):
+                    raise
                 return None
 
         return WebDriverWait(self.driver, PATIENCE_SECONDS, poll_frequency=0.1).until(once)
