@@ -246,7 +246,7 @@ def test_t156_the_explorer_tells_whose_each_entry_is_and_shows_the_row(two, cons
         "page": 1, "pageSize": 25, "hasMore": False,
     }  # fmt: skip
     second, first = answer["entries"]  # one instant and one source: the greater id comes first
-    assert second["id"] > first["id"]
+    assert int(second["sourceId"]) > int(first["sourceId"])
     details = second.pop("detailsJson")
     assert second == {
         "id": f"invoice:{second['sourceId']}",
