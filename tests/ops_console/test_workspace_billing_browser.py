@@ -74,7 +74,8 @@ class Shop:
         """Let everything that was kept back arrive, in some other order."""
         self.control("webhooks", method="DELETE")
         self.control("webhooks/flush", {"order": "shuffle"})
-        assert self.control("webhooks/wait", {"timeout_ms": 20_000})["idle"]
+        # A loaded machine takes its time; the wait is asked for again rather than made longer.
+        assert any(self.control("webhooks/wait", {"timeout_ms": 20_000})["idle"] for _ in range(6))
 
     def require_one_subscription(self, tenant_id):
         """One at the provider, the same one here, and nothing in the way of anything."""
