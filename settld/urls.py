@@ -11,6 +11,7 @@ ROOMS = (
     "settld.tenants.api.urls",
     "settld.audit.api.urls",
     "settld.artifacts.api.urls",
+    "settld.metering.api.urls",
     "settld.maintenance.api.urls",
     "settld.stripe_gateway.api.urls",
     "settld.closing.api.urls",

@@ -1,0 +1,1 @@
+"""Metering: each billable use once, counted in the transaction of what it bills."""
