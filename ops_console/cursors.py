@@ -19,12 +19,13 @@ class Cursor:
     """A place between two rows of a list sorted by (instant, id), newest first."""
 
     at: dt.datetime
-    row_id: uuid.UUID
+    row_id: uuid.UUID | int
     is_backward: bool = False
 
     def write(self) -> str:
         """Spell the place for a URL."""
-        text = f"{'b' if self.is_backward else 'f'}|{self.at.isoformat()}|{self.row_id.hex}"
+        row_id = f"n{self.row_id}" if isinstance(self.row_id, int) else self.row_id.hex
+        text = f"{'b' if self.is_backward else 'f'}|{self.at.isoformat()}|{row_id}"
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
@@ -36,9 +37,19 @@ def read(text: str) -> Cursor | None:
         instant = dt.datetime.fromisoformat(at)
         if instant.tzinfo is None:
             return None
-        return Cursor(at=instant, row_id=uuid.UUID(row_id), is_backward=direction == "b")
+        return Cursor(at=instant, row_id=_row_id(row_id), is_backward=direction == "b")
     except (ValueError, binascii.Error):
         return None
+
+
+def _row_id(text: str) -> uuid.UUID | int:
+    """Read a row's key: a number begins with n, and is one that the database can hold."""
+    if not text.startswith("n"):
+        return uuid.UUID(text)
+    number = int(text[1:])
+    if not 0 <= number < 2**63:
+        raise ValueError("no row has this number")
+    return number
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,14 @@ class Shell:
 WORKSPACES: Final = (
     ("start", "", (("today", "Today", ("ops_read", "finance_read")),)),
     (
+        "work",
+        "Work",
+        (
+            ("agents", "Agents", ("ops_read", "finance_read")),
+            ("runs", "Runs", ("ops_read", "finance_read")),
+        ),
+    ),
+    (
         "pay",
         "Pay",
         (
@@ -90,6 +98,7 @@ WORKSPACES: Final = (
         "compare",
         "Compare",
         (
+            ("journal", "Journal", ("finance_read",)),
             ("reconciliation", "Reconciliation", ("finance_read",)),
             ("mismatches", "Mismatches", ("finance_read",)),
             ("chargebacks", "Chargebacks", ("finance_read",)),

@@ -3,6 +3,7 @@
 from django.urls import include, path, re_path
 
 from ops_console import session, views
+from ops_console.agents import views as agents
 from ops_console.approvals import views as approvals
 from ops_console.audit_trail import views as audit_trail
 from ops_console.billing_console import urls as billing_console
@@ -12,12 +13,14 @@ from ops_console.connect import views as connect
 from ops_console.controls import editor, simulating, stopping
 from ops_console.controls import views as controls
 from ops_console.evidence import views as evidence
+from ops_console.journal import views as journal
 from ops_console.mismatches import batches, deciding
 from ops_console.mismatches import files as mismatch_files
 from ops_console.mismatches import views as mismatches
 from ops_console.payouts import actions
 from ops_console.payouts import views as payouts
 from ops_console.reconciliation import views as reconciliation
+from ops_console.runs import views as runs
 from ops_console.statements import importing, months
 from ops_console.statements import views as statements
 from ops_console.today import views as today
@@ -38,6 +41,14 @@ console = (
         path("console", today.today, name="today"),
         path("console/tenant", session.tenant, name="tenant"),
         path("console/theme", session.theme, name="theme"),
+        path("console/agents", agents.agents, name="agents"),
+        path("console/agents/<str:agent_id>", agents.agent, name="agent"),
+        path("console/runs", runs.runs, name="runs"),
+        path("console/runs/<str:run_id>", runs.run, name="run"),
+        path("console/journal", journal.journal, name="journal"),
+        path("console/journal/accounts", journal.accounts, name="journal-accounts"),
+        path("console/journal/accounts/<path:account_id>", journal.account, name="journal-account"),
+        path("console/journal/entries/<path:entry_id>", journal.entry, name="journal-entry"),
         path("console/payouts", payouts.payouts, name="payouts"),
         path("console/payouts.csv", payouts.payouts_csv, name="payouts-csv"),
         path(f"{OPERATION}/submit", actions.submit, name="payout-submit"),

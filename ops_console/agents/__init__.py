@@ -1,0 +1,1 @@
+"""The agents workspace: who works and pays, with their wallets."""

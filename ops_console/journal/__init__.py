@@ -1,0 +1,1 @@
+"""The journal workspace: entries, accounts, and where each came from."""

@@ -1,0 +1,60 @@
+"""Where the identifiers of the journal lead."""
+
+import re
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from django.urls import reverse
+
+_JOB: Final = re.compile(r"^job:(\S+) ")
+_PAYOUT: Final = re.compile(r"^(?:jnl_)?payout_(?:return_|recovery_return_|recovery_)?(mop_.+)$")
+_WALLET: Final = re.compile(r"^wallet:.+:wallet_([^:]+(?::[^:]+)*):(?:available|escrow_locked)$")
+TWIN: Final = "jnl_"
+
+
+def entry_href(entry_id: str) -> str:
+    """Name the page of an entry."""
+    return f"/console/journal/entries/{quote(entry_id, safe=':')}"
+
+
+def account_href(account_id: str) -> str:
+    """Name the page of an account."""
+    return f"/console/journal/accounts/{quote(account_id, safe=':')}"
+
+
+def run_href(run_id: str) -> str:
+    """Name the page of a run."""
+    return reverse("console:run", args=[run_id])
+
+
+def agent_href(agent_id: str) -> str:
+    """Name the page of an agent."""
+    return reverse("console:agent", args=[agent_id])
+
+
+def run_of(memo: str) -> str:
+    """Give the run that a general entry's memo speaks of; blank when it speaks of none."""
+    match = _JOB.match(memo)
+    return match[1] if match and match[1] != "-" else ""
+
+
+def operation_of(entry_id: str) -> str:
+    """Give the payout operation that an entry moved money for; blank when none."""
+    match = _PAYOUT.match(entry_id)
+    return match[1] if match else ""
+
+
+def payout_search(operation_id: str) -> str:
+    """Give the list of payouts, narrowed to one operation."""
+    return f"{reverse('console:payouts')}?{urlencode({'q': operation_id[:500]})}"
+
+
+def agent_of(account_id: str) -> str:
+    """Give the agent whose wallet an account belongs to; blank for any other account."""
+    match = _WALLET.match(account_id)
+    return match[1] if match else ""
+
+
+def twin_of(entry_id: str) -> str:
+    """Give the entry of the other book that was posted with this one, if there is one."""
+    return entry_id.removeprefix(TWIN) if entry_id.startswith(TWIN) else f"{TWIN}{entry_id}"
