@@ -5,6 +5,7 @@ import pgtrigger.migrations
 from django.db import migrations, models
 
 import settld.core.rls
+from settld.ledger.models import journal_triggers
 
 FOREIGN_KEYS = """
 ALTER TABLE ledger_posting ADD CONSTRAINT ledger_posting_entry FOREIGN KEY (tenant_id, entry_id)
@@ -192,9 +193,8 @@ class Migration(migrations.Migration):
                 name="allocation_complete",
                 sql=pgtrigger.compiler.UpsertTriggerSql(
                     constraint="CONSTRAINT",
-                    declare="DECLARE shared numeric; line ledger_posting;",
-                    func="\nSELECT * INTO line FROM ledger_posting\n  WHERE tenant_id = NEW.tenant_id AND entry_id = NEW.entry_id AND posting_no = NEW.posting_no;\nSELECT sum(amount_cents) INTO shared FROM ledger_allocation\n  WHERE tenant_id = NEW.tenant_id AND entry_id = NEW.entry_id AND posting_no = NEW.posting_no;\nIF line.amount_cents IS DISTINCT FROM shared OR line.currency IS DISTINCT FROM NEW.currency\n   OR line.account_id IS DISTINCT FROM NEW.account_id OR line.period IS DISTINCT FROM NEW.period THEN\n  RAISE EXCEPTION 'the shares of % p% do not add up to it', NEW.entry_id, NEW.posting_no\n    USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_allocation_complete';\nEND IF;\nRETURN NULL;\n",
-                    hash="43de7e430948fc97a25807faa51e64fc1d0e44ac",
+                    func="\nPERFORM ledger_require_allocated(NEW.tenant_id, NEW.entry_id, NEW.posting_no);\nRETURN NULL;\n",
+                    hash="a6605987b2817773b601d935e90bc122b501bd59",
                     operation="INSERT",
                     pgid="pgtrigger_allocation_complete_00ab7",
                     table="ledger_allocation",
@@ -312,9 +312,8 @@ class Migration(migrations.Migration):
                 name="entry_balanced",
                 sql=pgtrigger.compiler.UpsertTriggerSql(
                     constraint="CONSTRAINT",
-                    declare="DECLARE lines bigint; books bigint; wanted bigint; own_book text; own_at timestamptz; odd text;",
-                    func="\nSELECT count(*), count(DISTINCT book) INTO lines, books FROM ledger_posting\n  WHERE tenant_id = NEW.tenant_id AND entry_id = NEW.entry_id;\nSELECT posting_count, book, at INTO wanted, own_book, own_at FROM ledger_entry\n  WHERE tenant_id = NEW.tenant_id AND entry_id = NEW.entry_id;\nIF lines <> wanted OR books <> 1 THEN\n  RAISE EXCEPTION 'entry % has % postings of % books instead of %', NEW.entry_id, lines, books, wanted\n    USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_entry_complete';\nEND IF;\nSELECT currency INTO odd FROM ledger_posting\n  WHERE tenant_id = NEW.tenant_id AND entry_id = NEW.entry_id\n  GROUP BY currency HAVING sum(amount_cents) <> 0 LIMIT 1;\nIF FOUND THEN\n  RAISE EXCEPTION 'entry % does not balance in %', NEW.entry_id, odd\n    USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_entry_balanced';\nEND IF;\nRETURN NULL;\n",
-                    hash="06e94ba4af096d196385fc4c2a1d0a1e40212d07",
+                    func="\nPERFORM ledger_require_balanced(NEW.tenant_id, NEW.entry_id);\nRETURN NULL;\n",
+                    hash="a37dbea9eab7df4623c79ee43376c787db0811c2",
                     operation="INSERT",
                     pgid="pgtrigger_entry_balanced_e4d88",
                     table="ledger_entry",
@@ -446,9 +445,8 @@ class Migration(migrations.Migration):
                 name="posting_balanced",
                 sql=pgtrigger.compiler.UpsertTriggerSql(
                     constraint="CONSTRAINT",
-                    declare="DECLARE lines bigint; books bigint; wanted bigint; own_book text; own_at timestamptz; odd text; shared numeric;",
-                    func="\nSELECT count(*), count(DISTINCT book) INTO lines, books FROM ledger_posting\n  WHERE tenant_id = NEW.tenant_id AND entry_id = NEW.entry_id;\nSELECT posting_count, book, at INTO wanted, own_book, own_at FROM ledger_entry\n  WHERE tenant_id = NEW.tenant_id AND entry_id = NEW.entry_id;\nIF lines <> wanted OR books <> 1 THEN\n  RAISE EXCEPTION 'entry % has % postings of % books instead of %', NEW.entry_id, lines, books, wanted\n    USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_entry_complete';\nEND IF;\nSELECT currency INTO odd FROM ledger_posting\n  WHERE tenant_id = NEW.tenant_id AND entry_id = NEW.entry_id\n  GROUP BY currency HAVING sum(amount_cents) <> 0 LIMIT 1;\nIF FOUND THEN\n  RAISE EXCEPTION 'entry % does not balance in %', NEW.entry_id, odd\n    USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_entry_balanced';\nEND IF;\n\nIF own_book <> NEW.book OR own_at <> NEW.at\n   OR NEW.period <> to_char(NEW.at AT TIME ZONE 'UTC', 'YYYY-MM') THEN\n  RAISE EXCEPTION 'a posting has the book and the time of its entry'\n    USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_posting_like_its_entry';\nEND IF;\nIF NEW.book = 'general' THEN\n  SELECT coalesce(sum(amount_cents), 0) INTO shared FROM ledger_allocation\n    WHERE tenant_id = NEW.tenant_id AND entry_id = NEW.entry_id AND posting_no = NEW.posting_no;\n  IF shared <> NEW.amount_cents THEN\n    RAISE EXCEPTION 'the shares of % p% do not add up to it', NEW.entry_id, NEW.posting_no\n      USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_posting_allocated';\n  END IF;\nEND IF;\nRETURN NULL;\n",
-                    hash="4214d6704d3c8fccd2a9503480e7b91e90aaf2b3",
+                    func="\nPERFORM ledger_require_balanced(NEW.tenant_id, NEW.entry_id);\nPERFORM ledger_require_allocated(NEW.tenant_id, NEW.entry_id, NEW.posting_no);\nRETURN NULL;\n",
+                    hash="c71629f4d03fbcce1e53d8e1f7caa13b76b0aeee",
                     operation="INSERT",
                     pgid="pgtrigger_posting_balanced_2d7ce",
                     table="ledger_posting",
@@ -457,6 +455,7 @@ class Migration(migrations.Migration):
                 ),
             ),
         ),
+        migrations.RunSQL(journal_triggers.FUNCTIONS, journal_triggers.NO_FUNCTIONS),
         migrations.RunSQL(FOREIGN_KEYS, NO_FOREIGN_KEYS),
         settld.core.rls.Fence("ledgeraccount", append_only=True),
         settld.core.rls.Fence("journalentry", append_only=True),

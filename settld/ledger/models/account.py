@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from settld.core import columns
 from settld.core.triggers import append_only
-from settld.ledger.states import SHARDS, Book
+from settld.ledger.states import SHARDS, TOTAL, Book
 
 
 class LedgerAccount(models.Model):
@@ -64,6 +64,14 @@ class Balance(models.Model):
             models.CheckConstraint(condition=Q(shard__gte=0, shard__lt=SHARDS), name="ledger_balance_shard"),
             models.CheckConstraint(
                 condition=Q(bucket__regex=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$"), name="ledger_balance_bucket"
+            ),
+        ]
+        indexes: ClassVar = [
+            # The totals alone, for listing accounts without passing over all their days.
+            models.Index(
+                fields=["tenant_id", "account_id", "currency"],
+                condition=Q(bucket=TOTAL),
+                name="ledger_balance_totals",
             ),
         ]
 
