@@ -238,6 +238,12 @@ RETIRED_SIGNING_KEYS = parsing.retired_signing_keys(env)
 # --- Money rails ----------------------------------------------------------------------------------
 MONEY_RAILS = parsing.money_rails(env)
 MONTH_CLOSE_REQUIRE_ENDED_PERIOD = parsing.boolean(env, "PROXY_MONTH_CLOSE_REQUIRE_ENDED_PERIOD", False)
+MONTH_CLOSE_HOLD_POLICY = parsing.choice(
+    env,
+    "PROXY_MONTH_CLOSE_HOLD_POLICY",
+    ("block_any_open_holds", "block_holds_originated_in_period", "allow_with_disclosure"),
+    "block_holds_originated_in_period",
+).upper()
 MISMATCH_ALERT_THRESHOLD = parsing.positive(env, "PROXY_MONEY_RAIL_MISMATCH_ALERT_THRESHOLD", 1)
 CONNECT_MAX_SYNC_AGE_SECONDS = parsing.natural(env, "PROXY_STRIPE_CONNECT_MAX_SYNC_AGE_SECONDS", 0)
 CONNECT_SYNC_INTERVAL_SECONDS = parsing.positive(env, "PROXY_STRIPE_CONNECT_SYNC_INTERVAL_SECONDS", 900)
@@ -249,6 +255,21 @@ MONEY_RAIL_RECONCILE = {
     "max_providers_per_tenant": parsing.positive(
         env, "PROXY_MONEY_RAIL_RECONCILE_MAX_PROVIDERS_PER_TENANT", 10
     ),
+}
+FINANCE_RECONCILE = {
+    "enabled": parsing.boolean(env, "PROXY_FINANCE_RECONCILE_ENABLED", True),
+    "interval_seconds": parsing.natural(env, "PROXY_FINANCE_RECONCILE_INTERVAL_SECONDS", 300),
+    "max_tenants": min(parsing.positive(env, "PROXY_FINANCE_RECONCILE_MAX_TENANTS", 50), 1000),
+    "max_periods_per_tenant": min(
+        parsing.positive(env, "PROXY_FINANCE_RECONCILE_MAX_PERIODS_PER_TENANT", 2), 24
+    ),
+}
+INVARIANTS = {
+    "enabled": parsing.boolean(env, "PROXY_INVARIANTS_ENABLED", True),
+    "interval_seconds": parsing.natural(env, "PROXY_INVARIANTS_INTERVAL_SECONDS", 60),
+    "max_tenants": parsing.positive(env, "PROXY_INVARIANTS_MAX_TENANTS", 200),
+    "batch_size": parsing.positive(env, "PROXY_INVARIANTS_BATCH_SIZE", 2000),
+    "statement_timeout_ms": parsing.positive(env, "PROXY_INVARIANTS_STATEMENT_TIMEOUT_MS", 5000),
 }
 FOUR_EYES = parsing.four_eyes(env, is_production=IS_PRODUCTION)
 APPROVAL_TTL_SECONDS = parsing.positive(env, "SETTLD_APPROVAL_TTL_SECONDS", 72 * 3600)
@@ -281,6 +302,7 @@ from settld.settings_look import UNFOLD  # noqa: E402, F401
 CELERY_BEAT_SCHEDULE["retention"]["schedule"] = float(MAINTENANCE_INTERVAL_SECONDS)
 # More often than the interval: the gate in the database decides, and a tick a moment early costs no round.
 CELERY_BEAT_SCHEDULE["money-rails-reconcile"]["schedule"] = float(min(60, MAINTENANCE_INTERVAL_SECONDS))
+CELERY_BEAT_SCHEDULE["finance-reconcile"]["schedule"] = float(min(60, MAINTENANCE_INTERVAL_SECONDS))
 if BILLING.enabled:
     CELERY_BEAT_SCHEDULE |= BILLING_BEAT_SCHEDULE
 LOGGING_CONFIG = "logging.config.dictConfig"

@@ -8,6 +8,9 @@ from settld.core.admin import ReadOnlyAdmin
 
 @admin.register(BillingTenantConfig)
 class BillingTenantConfigAdmin(ReadOnlyAdmin):
-    list_display = ("tenant_id", "base_plan", "hard_limit_enforced", "plan_overrides", "updated_at")
-    list_filter = ("base_plan", "hard_limit_enforced")
-    search_fields = ("=tenant_id",)
+    list_display = (
+        "tenant_id", "effective_plan", "base_plan", "subscription_plan", "subscription_status",
+        "hard_limit_enforced", "plan_overrides", "updated_at",
+    )  # fmt: skip
+    list_filter = ("base_plan", "subscription_plan", "subscription_status", "hard_limit_enforced")
+    search_fields = ("=tenant_id", "=subscription_id", "=subscription_customer_id")

@@ -54,6 +54,9 @@ CATALOG: Final[dict[str, Plan]] = {
     )
 }
 DEFAULT_PLAN: Final = "free"
+NOT_ENTITLING: Final = frozenset(
+    {"incomplete", "incomplete_expired", "unpaid", "paused", "canceled", "cancelled", "ended", "terminated"}
+)
 
 
 class BadOverrides(ValueError):
@@ -96,6 +99,16 @@ def read_overrides(value: Any) -> dict[str, int] | None:
     return overrides
 
 
+def entitles(status: str | None) -> bool:
+    """Tell whether a subscription with this status gives its plan to the tenant (1.4.2)."""
+    return (status or "").strip().lower() not in NOT_ENTITLING
+
+
+def rate_json(millicents: int) -> int | float:
+    """Write a rate of milli-cents in cents; JSON has no decimals, so a fraction is the shortest number."""
+    return millicents // 1000 if millicents % 1000 == 0 else millicents / 1000
+
+
 def _whole(key: str, value: Any) -> int:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 16:
         value = int(value)
@@ -119,7 +132,6 @@ def _with_both_rates(values: dict[str, int]) -> dict[str, Any]:
     shaped: dict[str, Any] = {}
     for key, value in values.items():
         if key == MILLI_RATE:
-            # JSON has no decimals: a rate with a fraction is written as the shortest number that reads back.
-            shaped[RATE] = value // 1000 if value % 1000 == 0 else value / 1000
+            shaped[RATE] = rate_json(value)
         shaped[key] = value
     return shaped

@@ -5,7 +5,7 @@ from django.shortcuts import render
 
 from ops_console import cursors, shell
 from ops_console.access import Visit, workspace
-from ops_console.payouts import detail, export, filters, listing
+from ops_console.payouts import detail, export, filters, listing, reasons
 from settld.core import clock
 
 
@@ -41,7 +41,11 @@ def payout(request: HttpRequest, visit: Visit, provider_id: str, operation_id: s
     """Show one payout with its whole story."""
     operation = detail.load(tenant_id=visit.tenant_id, provider_id=provider_id, operation_id=operation_id)
     shown = detail.build(operation, may_write=visit.may("finance_write"), now=visit.now)
-    context = {"payout": shown, "may_take_evidence": visit.may("audit_read")}
+    context = {
+        "payout": shown,
+        "reasons": reasons.build(operation),
+        "may_take_evidence": visit.may("audit_read"),
+    }
     return shell.page(request, visit, "ops_console/payouts/detail.html", context, key="payouts")
 
 

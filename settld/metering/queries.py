@@ -15,7 +15,7 @@ _UNBILLED = """
 SELECT currency, sum(amount_cents) FROM billing_usage_event
 WHERE tenant_id = %s AND period = %s AND event_type = 'settled_volume'
   AND (currency < 'USD' OR currency > 'USD')
-GROUP BY currency ORDER BY currency
+GROUP BY currency HAVING sum(amount_cents) > 0 ORDER BY currency
 """
 
 
@@ -58,7 +58,7 @@ def usage(*, tenant_id: str, period: str) -> Usage:
     }
     with connection.cursor() as cursor:
         cursor.execute(_UNBILLED, [tenant_id, period])
-        unbilled = {currency: int(amount or 0) for currency, amount in cursor.fetchall()}
+        unbilled = {currency: int(amount) for currency, amount in cursor.fetchall()}
     none = UsageCounter(event_count=0, quantity=0, amount_cents=0)
     runs = counters.get(EventType.VERIFIED_RUN, none)
     volume = counters.get(EventType.SETTLED_VOLUME, none)
@@ -90,5 +90,5 @@ def added_up(rows: Iterable[UsageEvent]) -> Usage:
         settlements=quantities[EventType.SETTLED_VOLUME],
         settled_volume_cents=billed,
         arbitration_cases=quantities[EventType.ARBITRATION_USAGE],
-        unbilled_volume=dict(sorted(amounts.items())),
+        unbilled_volume={currency: amounts[currency] for currency in sorted(amounts) if amounts[currency]},
     )

@@ -61,14 +61,13 @@ class TenantPlan(OpsView):
 
 def as_json(config: BillingTenantConfig) -> dict[str, Any]:
     """Shape a tenant's plan for the wire."""
-    resolved = catalog.resolve(config.base_plan, config.plan_overrides)
     return {
         "tenantId": config.tenant_id,
         "billing": {
-            "plan": config.base_plan,
+            "plan": config.effective_plan,
             "planOverrides": catalog.overrides_json(config.plan_overrides),
             "hardLimitEnforced": config.hard_limit_enforced,
             "moneyRails": controls.as_json(controls.get(tenant_id=config.tenant_id)),
         },
-        "resolvedPlan": resolved.as_json() | {"hardLimitEnforced": config.hard_limit_enforced},
+        "resolvedPlan": config.resolved_json(),
     }

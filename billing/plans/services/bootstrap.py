@@ -3,7 +3,6 @@
 import datetime as dt
 from typing import Any
 
-from billing.plans.catalog import resolve
 from billing.plans.queries import config as stored_config
 from billing.plans.services.plan import lock
 from settld.tenants.services.bootstrap import BillingWish
@@ -21,9 +20,8 @@ def settle_plan(*, tenant_id: str, wish: BillingWish, now: dt.datetime) -> dict[
         config.updated_at = now
         config.save()
     return {
-        "plan": config.base_plan,
+        "plan": config.effective_plan,
         "hardLimitEnforced": config.hard_limit_enforced,
         "planOverrides": config.plan_overrides,
-        "resolvedPlan": resolve(config.base_plan, config.plan_overrides).as_json()
-        | {"hardLimitEnforced": config.hard_limit_enforced},
+        "resolvedPlan": config.resolved_json(),
     }
