@@ -43,7 +43,7 @@ class Evaluation:
 
     @property
     def decision_mode(self) -> str:
-        """Name how it is decided: `automatic` exactly when it resolves by itself, whatever the policy's mode."""
+        """Name how it is decided: `automatic` exactly when it resolves by itself."""
         return AUTOMATIC if self.should_auto_resolve else MANUAL_REVIEW
 
     @property
