@@ -58,7 +58,7 @@ def iso(instant: dt.datetime | None) -> str | None:
     """Write an instant as the wire does: UTC, milliseconds, Z; None stays None."""
     if instant is None:
         return None
-    return instant.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03d}Z"
+    return instant.astimezone(dt.UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def parse_iso(text: str) -> dt.datetime:
@@ -79,9 +79,9 @@ def is_period(text: str) -> bool:
 
 def period_of(instant: dt.datetime) -> str:
     """Name the UTC month of an instant."""
-    return instant.astimezone(dt.UTC).strftime("%Y-%m")
+    return instant.astimezone(dt.UTC).isoformat()[:7]
 
 
 def day_key(instant: dt.datetime) -> str:
     """Name the UTC day of an instant, the key that daily limits count by."""
-    return instant.astimezone(dt.UTC).strftime("%Y-%m-%d")
+    return instant.astimezone(dt.UTC).isoformat()[:10]

@@ -89,6 +89,24 @@ def first_with(
     return _instance(model, left), None if right[0] is None else _instance(other, right)
 
 
+def first_beside(
+    model: type[M], where: str, beside: str, parameters: Sequence[Any]
+) -> tuple[M, tuple[Any, ...]] | None:
+    """Give the first row that meets a condition, with the values of expressions about it (`own`).
+
+    Values are as the driver gives them: JSON is text. Parameters of `where` come last.
+    """
+    columns, names, _ = _plan(model)
+    row = _one(
+        f'SELECT own.*, {beside} FROM (SELECT {columns} FROM "{model._meta.db_table}" AS own'  # noqa: S608
+        f" WHERE {where}) AS own",
+        parameters,
+    )
+    if row is None:
+        return None
+    return _instance(model, row[: len(names)]), tuple(row[len(names) :])
+
+
 def _one(query: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
     with connection.cursor() as cursor:
         cursor.execute(query, parameters)

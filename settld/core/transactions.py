@@ -109,6 +109,16 @@ def send_with_commit(query: str, params: Sequence[Any], *, explain: Explain | No
         cursor.execute(query, params)
 
 
+def explain_failure(explain: Explain) -> None:
+    """Turn a failure of the open transaction, also one that comes with COMMIT, into a refusal.
+
+    `explain` gives None for a failure of something else.
+    """
+    ending = _ending.get()
+    if ending is not None and explain not in ending.explain:
+        ending.explain.append(explain)
+
+
 def require_no_transaction() -> None:
     """Refuse to talk to a provider while a transaction holds locks; a test's own frame does not count."""
     if not all(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):

@@ -1,4 +1,5 @@
-"""Run the bench: `python -m tests.bench [--quick] [--million] [--reconcile|--queue|--billing] [--json PATH]`.
+"""Run the bench: `python -m tests.bench [--quick] [--million] [--json PATH]`, and one of `--reconcile`,
+`--queue`, `--billing`, `--ledger` and `--close` for that instead.
 
 Starts its own PostgreSQL (fsync and synchronous_commit on), Redis, product and floor servers in a
 scratch folder and removes them again. Ends with 1 when an answer was wrong; a missed aim is printed.
@@ -9,7 +10,20 @@ import time
 from pathlib import Path
 
 from settld.launcher.commands import cores
-from tests.bench import billing, counting, measuring, queue, reconcile, report, scenarios, seeding, world
+from tests.bench import (
+    billing,
+    close,
+    counting,
+    ledger,
+    measuring,
+    queue,
+    reconcile,
+    report,
+    runs,
+    scenarios,
+    seeding,
+    world,
+)
 from tests.bench.measuring import Bench, Results
 from tests.bench.scenarios import HOT, SPREAD
 
@@ -30,6 +44,12 @@ def main() -> int:
         return queue.main(million=options.million, report_path=options.json)
     if options.billing:
         return billing.main(quick=options.quick, report_path=options.json)
+    if options.ledger:
+        wrong = ledger.main(quick=options.quick, report_path=options.json)
+        beside = options.json and options.json.with_stem(f"{options.json.stem}-runs")
+        return runs.main(quick=options.quick, report_path=beside) or wrong
+    if options.close:
+        return close.main(quick=options.quick, report_path=options.json)
     started = time.monotonic()
     workers = min(4, cores())
     with world.running(workers=workers) as here, here.logged():
@@ -78,6 +98,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--reconcile", action="store_true", help="measure the reconciliation instead")
     parser.add_argument("--queue", action="store_true", help="measure the mismatch queue instead")
     parser.add_argument("--billing", action="store_true", help="measure checkout billing instead")
+    parser.add_argument("--ledger", action="store_true", help="measure the journal and runs instead")
+    parser.add_argument("--close", action="store_true", help="measure the month close instead")
     parser.add_argument("--operations", type=int, default=100_000, help="operations to fill up with; 0: none")
     parser.add_argument("--json", type=Path, help="write the results here")
     options = parser.parse_args()

@@ -15,7 +15,8 @@ from settld.ledger.states import Book
 class JournalEntry(models.Model):
     """A balanced event; append-only. A correction is a reversing entry.
 
-    `posting_count` and `content_hash` cover its postings and allocations, so nothing can be added later.
+    `posting_count` and `share_count` say how many postings and allocations belong to it, so that none can be
+    added later; `content_hash` covers them.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -29,6 +30,7 @@ class JournalEntry(models.Model):
     source_id = columns.name(1000)
     reason = models.CharField(max_length=1000, blank=True, default="")
     posting_count = models.SmallIntegerField()
+    share_count = models.SmallIntegerField(default=0, db_default=0)
     content_hash = columns.name(64)
     recorded_at = models.DateTimeField()
 

@@ -113,6 +113,35 @@ BEGIN
   END IF;
 END $$;
 """
+# Shares that add up to nothing would leave every sum as it was, so their number is looked at, too.
+ALLOCATED_WHOLLY: Final = """
+CREATE OR REPLACE FUNCTION ledger_require_allocated(of_tenant text, of_entry text, of_posting smallint)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE
+  line ledger_posting; wanted smallint; of_whole bigint; shares bigint; shared numeric; odd bigint;
+BEGIN
+  SELECT * INTO line FROM ledger_posting
+    WHERE tenant_id = of_tenant AND entry_id = of_entry AND posting_no = of_posting;
+  SELECT share_count INTO wanted FROM ledger_entry WHERE tenant_id = of_tenant AND entry_id = of_entry;
+  SELECT count(*), count(*) FILTER (WHERE own), coalesce(sum(amount_cents) FILTER (WHERE own), 0),
+      count(*) FILTER (WHERE own AND (currency <> line.currency OR account_id <> line.account_id
+        OR period <> line.period))
+    INTO of_whole, shares, shared, odd
+    FROM (SELECT *, posting_no = of_posting AS own FROM ledger_allocation
+      WHERE tenant_id = of_tenant AND entry_id = of_entry) AS share;
+  IF of_whole IS DISTINCT FROM wanted::bigint THEN
+    RAISE EXCEPTION 'entry % has % shares instead of %', of_entry, of_whole, wanted
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_shares_complete';
+  END IF;
+  IF line.book <> 'general' AND shares = 0 THEN
+    RETURN;
+  END IF;
+  IF odd > 0 OR shared IS DISTINCT FROM line.amount_cents::numeric THEN
+    RAISE EXCEPTION 'the shares of % p% do not add up to it', of_entry, of_posting
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_posting_allocated';
+  END IF;
+END $$;
+"""
 NO_FUNCTIONS: Final = """
 DROP FUNCTION ledger_require_balanced(text, text);
 DROP FUNCTION ledger_require_allocated(text, text, smallint);
