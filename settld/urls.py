@@ -14,6 +14,8 @@ ROOMS = (
     "settld.metering.api.urls",
     "settld.maintenance.api.urls",
     "settld.stripe_gateway.api.urls",
+    "settld.kernel.api.urls",
+    "settld.ledger.api.urls",
     "settld.closing.api.urls",
     "moneyrails.api.urls",
     "billing.plans.api.urls",

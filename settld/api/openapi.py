@@ -66,6 +66,7 @@ REFUSALS = {
     413: "The body is too large.",
     415: "The body's content type is not JSON.",
     426: "The protocol version named is no longer spoken.",
+    428: "The call does not say after which state it is meant to come.",
     429: "Too many requests, or a quota is used up.",
     500: "Our fault; `details.requestId` leads to the log.",
     502: "The provider failed or answered nonsense.",

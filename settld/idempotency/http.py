@@ -21,7 +21,9 @@ class StoredForm(Protocol):
     def __call__(self, data: Any) -> Any: ...
 
 
-def identity_of(request: OpsRequest, *, query: dict[str, Any] | None = None) -> records.Identity | None:
+def identity_of(
+    request: OpsRequest, *, query: dict[str, Any] | None = None, chain_head: str | None = None
+) -> records.Identity | None:
     """Read the idempotency identity of a request; None when it names no key."""
     return records.identity(
         tenant_id=request.tenant_id,
@@ -31,6 +33,7 @@ def identity_of(request: OpsRequest, *, query: dict[str, Any] | None = None) -> 
         key=request.headers.get(HEADER),
         body=request.body_json,
         query=query,
+        expected_prev_chain_hash=chain_head,
     )
 
 
@@ -48,7 +51,10 @@ def idempotent(method: Handler, /) -> Handler: ...
 
 @overload
 def idempotent(
-    *, stored_form: StoredForm | None = None, query: Callable[[OpsRequest], dict[str, Any]] | None = None
+    *,
+    stored_form: StoredForm | None = None,
+    query: Callable[[OpsRequest], dict[str, Any]] | None = None,
+    chain_head: Callable[[OpsRequest], str | None] | None = None,
 ) -> Callable[[Handler], Handler]: ...
 
 
@@ -58,24 +64,34 @@ def idempotent(
     *,
     stored_form: StoredForm | None = None,
     query: Callable[[OpsRequest], dict[str, Any]] | None = None,
+    chain_head: Callable[[OpsRequest], str | None] | None = None,
 ) -> Handler | Callable[[Handler], Handler]:
     """Run a handler in one transaction in which key, effect, audit and reply commit together.
 
     Without the header the handler still runs in one transaction. `stored_form` nulls secrets in what
-    is kept; `query` names the query parameters that the request hash covers.
+    is kept; `query` names the query parameters that the request hash covers. `chain_head` reads where
+    in a chain the caller appends, which the hash covers, too; its refusals come before any replay.
     """
     if method is None:
-        return lambda inner: _once(inner, stored_form=stored_form, query=query)
-    return _once(method, stored_form=stored_form, query=query)
+        return lambda inner: _once(inner, stored_form=stored_form, query=query, chain_head=chain_head)
+    return _once(method, stored_form=stored_form, query=query, chain_head=chain_head)
 
 
 def _once(
-    handler: Handler, *, stored_form: StoredForm | None, query: Callable[[OpsRequest], dict[str, Any]] | None
+    handler: Handler,
+    *,
+    stored_form: StoredForm | None,
+    query: Callable[[OpsRequest], dict[str, Any]] | None,
+    chain_head: Callable[[OpsRequest], str | None] | None,
 ) -> Handler:
 
     @wraps(handler)
     def once(view: Any, request: OpsRequest, **kwargs: Any) -> HttpResponse:
-        wanted = identity_of(request, query=query(request) if query else None)
+        wanted = identity_of(
+            request,
+            query=query(request) if query else None,
+            chain_head=chain_head(request) if chain_head else None,
+        )
         if wanted is None:
             with transactions.atomic():
                 return handler(view, request, **kwargs)

@@ -64,7 +64,7 @@ def currency_of(value: Any, *, default: str = DEFAULT_CURRENCY) -> str:
     """Read a currency in any letter case; absent, null and blank are the default."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return default
-    text = value.strip().upper() if isinstance(value, str) else ""
+    text = value.strip().upper() if isinstance(value, str) and value.isascii() else ""
     if not CURRENCY.fullmatch(text):
         raise Invalid("invalid currency")
     return text

@@ -52,7 +52,7 @@ def _judged(run: Mapping[str, Any]) -> tuple[str, list[str], int | None]:
 
 
 def release_rate_pct(metrics: Any) -> int:
-    """Read the share that a completed run asks to be paid, in whole percent; 100 where it says nothing valid."""
+    """Read the share that a completed run asks to be paid, in whole percent; 100 where it says none."""
     rate = metrics.get("settlementReleaseRatePct") if isinstance(metrics, Mapping) else None
     if isinstance(rate, float) and rate.is_integer():
         rate = int(rate)

@@ -68,14 +68,23 @@ def identity(
     key: str | None,
     body: Any,
     query: dict[str, Any] | None = None,
+    expected_prev_chain_hash: str | None = None,
 ) -> Identity | None:
-    """Make the identity of a request; None without a key. Raises Invalid for a malformed key."""
+    """Make the identity of a request; None without a key. Raises Invalid for a malformed key.
+
+    `expected_prev_chain_hash` is where in a chain the caller appends; only appends have one.
+    """
     if key is None:
         return None
     key = key.strip()
     if not 1 <= len(key) <= 500 or any(character in key for character in "\r\n\x00"):
         raise Invalid("invalid idempotency key")
-    covered = {"method": method, "path": path, "expectedPrevChainHash": None, "body": body}
+    covered = {
+        "method": method,
+        "path": path,
+        "expectedPrevChainHash": expected_prev_chain_hash,
+        "body": body,
+    }
     try:
         request_hash = canonical_hash(covered | ({"query": query} if query else {}))
     except CanonicalJsonError as error:

@@ -106,6 +106,11 @@ class Adjustment(models.Model):
                 name="adjustment_of_operation",
                 condition=Q(operation_id__isnull=False),
             ),
+            models.Index(
+                fields=["tenant_id", "created_at"],
+                name="adjustment_of_month",
+                condition=Q(kind__in=["holdback_release", "verdict_release", "verdict_refund"]),
+            ),
         ]
         triggers: ClassVar = append_only("settlement_adjustment")
 

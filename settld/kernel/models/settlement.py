@@ -194,6 +194,11 @@ class SettlementReceipt(models.Model):
                 condition=Q(finality_state="final", released_cents__gt=0),
             ),
             models.Index(fields=["tenant_id", "settlement_id", "id"], name="receipt_of_settlement"),
+            models.Index(
+                fields=["tenant_id", "settled_at"],
+                name="settlement_receipt_of_month",
+                condition=Q(finality_state="final", released_cents__gt=0),
+            ),
         ]
         triggers: ClassVar = append_only("settlement_receipt")
 
