@@ -10,10 +10,13 @@ class MoneyRailsConfig(AppConfig):
     verbose_name = "Money rails"
 
     def ready(self) -> None:
-        """Claim our events of the inbox, and let a stop's lift wait for a second person."""
+        """Claim our events of the inbox, let a stop's lift wait for a second person, and answer closing."""
+        from moneyrails.queries import payouts_made as answer
         from moneyrails.services import approvals, connect_events, disputes, provider_facts, stops
+        from settld.closing import payouts_made
 
         provider_facts.register()
         disputes.register()
         connect_events.register()
         approvals.register(stops.Lifting())
+        payouts_made.register(answer.live_payout_cents)

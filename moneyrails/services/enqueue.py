@@ -10,7 +10,7 @@ from moneyrails.queries import connect, payout_facts
 from moneyrails.queries.payout_facts import PayoutFacts, Question
 from moneyrails.rails import providers
 from moneyrails.rails.providers import Provider
-from moneyrails.services import chargebacks, exposure, gates, payout_writes
+from moneyrails.services import chargebacks, exposure, gates, kernel_payouts, payout_writes
 from moneyrails.services.chargebacks import Withholding
 from moneyrails.services.payout_request import Enqueued, PeriodConflict, Request, replayed
 from moneyrails.services.payout_rows import chargeback_context, metadata_of, operation_of, outcome_of
@@ -194,6 +194,10 @@ def _consume_by_debt(
     """Put the whole earnings into the debt: the recovery and the outcome stay, no money moves."""
     outcome = outcome_of(request, subject, request.counterparty_ref or f"party:{request.party_id}", now=now)
     outcome.response = {"payout": None, "chargeback": context}
+    if not kernel_payouts.reserve(
+        subject, amount_cents=0, recovery_cents=withholding.recovery_cents, now=now
+    ):
+        return replayed(request, subject.payout_key)
     if not payout_writes.write_offset(outcome):
         # Somebody else's outcome: of this key (at a provider of the other mode, whose debts have another
         # lock), or of another statement of this period.
@@ -233,7 +237,13 @@ def _write(
     *,
     actor: Actor,
 ) -> Enqueued:
-    """Step 17: instruction, operation, recovery, audit."""
+    """Step 17: the kernel's reservation, instruction, operation, recovery, audit."""
+    # Before the outcome and the counter: the counter is the hottest row, so it is locked last.
+    if not kernel_payouts.reserve(
+        subject, amount_cents=case.net_cents, recovery_cents=withholding.recovery_cents, now=case.now
+    ):
+        return replayed(request, subject.payout_key)
+    verdicts = [*verdicts, *kernel_payouts.verdict(subject)]
     counterparty_ref = _resolved_counterparty(request, case)
     artifact_id, artifact_hash = instructions.ensure(
         subject=subject, amount_cents=case.net_cents, destination_ref=counterparty_ref, now=case.now

@@ -1,9 +1,9 @@
-"""What every move of an operation takes along: exposure, debt and movement."""
+"""What every move of an operation takes along: exposure, debt, movement, and the kernel's side of it."""
 
 import datetime as dt
 
 from moneyrails.models import Operation, ProviderEvent
-from moneyrails.services import chargebacks, exposure, movements
+from moneyrails.services import chargebacks, exposure, kernel_payouts, movements
 from moneyrails.states import CALLED_OFF, OperationState
 from settld.core.principals import Actor
 
@@ -40,3 +40,4 @@ def enter(
     if target in CALLED_OFF or target == OperationState.REVERSED:
         chargebacks.release_recovery(operation, actor=actor, at=at, now=now)
     exposure.release(operation, left=left)
+    kernel_payouts.follow(operation, now=now)

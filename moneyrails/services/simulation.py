@@ -14,7 +14,7 @@ from django.db.models import Q
 from moneyrails.models import ConnectAccount, ExposureCounter, Operation, PartyBalance, PayoutOutcome
 from moneyrails.queries import connect
 from moneyrails.rails import providers
-from moneyrails.services import controls, gates
+from moneyrails.services import controls, gates, kernel_payouts
 from settld.closing import queries as closing
 from settld.closing.queries import PayoutSubject, StatementAmbiguous, StatementNotFound
 from settld.core import clock, money, transactions
@@ -106,6 +106,8 @@ def _ask(
     rest = gates.ask(case, (*gates.LIMITS, *gates.DESTINATION))
     if is_offset:
         rest = [_not_asked(verdict) for verdict in rest]
+    if subject is not None and note == "payable":
+        rest += kernel_payouts.foresee(subject, now=case.now)
     return Simulated(case, verdicts + rest, recovery, is_offset, subject, note, own, obstacles)
 
 
