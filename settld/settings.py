@@ -237,6 +237,8 @@ RETIRED_SIGNING_KEYS = parsing.retired_signing_keys(env)
 
 # --- Money rails ----------------------------------------------------------------------------------
 MONEY_RAILS = parsing.money_rails(env)
+# Whether a workspace page takes an ops token in its address, which then becomes a session of that browser.
+OPS_WORKSPACE_QUERY_TOKEN = parsing.boolean(env, "OPS_WORKSPACE_QUERY_TOKEN", not IS_PRODUCTION)
 MONTH_CLOSE_REQUIRE_ENDED_PERIOD = parsing.boolean(env, "PROXY_MONTH_CLOSE_REQUIRE_ENDED_PERIOD", False)
 MONTH_CLOSE_HOLD_POLICY = parsing.choice(
     env,

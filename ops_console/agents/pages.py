@@ -16,9 +16,16 @@ from ops_console.runs import listing as run_listing
 from settld.core import money
 from settld.core.errors import NotFound
 from settld.kernel.models import Agent, FundingReceipt, PayoutReservation, Run, Settlement, Wallet
+from settld.kernel.queries import payables
 
 ROWS: Final = 50
 RECENT: Final = 20
+BLOCKED: Final = {
+    "challenge_window_open": "Challenge window open",
+    "dispute_open": "In dispute",
+    "arbitration_open": "In arbitration",
+    "already_allocated": "Payout under way",
+}
 TONES: Final = {"active": "good", "suspended": "warn", "revoked": "bad"}
 
 
@@ -103,6 +110,17 @@ class Money:
 
 
 @dataclass(frozen=True)
+class Owed:
+    """One receipt or adjustment that is owed and not paid yet."""
+
+    name: str
+    href: str
+    amount: str
+    note: str
+    tone: str
+
+
+@dataclass(frozen=True)
 class Page:
     """One agent."""
 
@@ -115,6 +133,8 @@ class Page:
     chart: charts.StepChart | None
     funding: list[Money]
     payouts: list[Money]
+    owed: list[Owed]
+    owed_note: str
     runs: list[run_listing.Row]
     runs_href: str
     paying_note: str
@@ -132,6 +152,8 @@ def detail(*, tenant_id: str, agent_id: str, now: dt.datetime) -> Page:
         for row in Settlement.objects.filter(tenant_id=tenant_id, run_id__in=[run.run_id for run in runs])
     }
     paying = Settlement.objects.filter(tenant_id=tenant_id, payer_agent_id=agent_id, status="locked").count()
+    currency = wallet.currency if wallet else "USD"
+    owed = payables.listing(tenant_id=tenant_id, agent_id=agent_id, as_of=now, currency=currency)
     return Page(
         agent_id=agent.agent_id,
         name=agent.display_name,
@@ -142,6 +164,9 @@ def detail(*, tenant_id: str, agent_id: str, now: dt.datetime) -> Page:
         chart=_chart(tenant_id, wallet, now=now),
         funding=_funding(tenant_id, agent_id),
         payouts=_payouts(tenant_id, agent_id),
+        owed=[_owed(item) for item in owed.items[:RECENT]],
+        owed_note=f"{money.show(owed.payable_cents, currency)} payable,"
+        f" {money.show(owed.blocked_cents, currency)} waiting",
         runs=[run_listing.row_of(run, settlements.get(run.run_id)) for run in runs],
         runs_href=run_listing.search(agent=agent_id),
         paying_note=f"Pays for {words.count(paying, 'run')} still open" if paying else "",
@@ -205,6 +230,21 @@ def _funding(tenant_id: str, agent_id: str) -> list[Money]:
         )
         for row in receipts.order_by("-created_at")[:RECENT]
     ]
+
+
+def _owed(item: payables.Item) -> Owed:
+    note, tone = "Payable", "good"
+    if item.blocked_reason:
+        note, tone = BLOCKED.get(item.blocked_reason, words.label(item.blocked_reason)), "warn"
+    if item.blocked_reason == "challenge_window_open" and item.eligible_at:
+        note = f"Until {words.moment(item.eligible_at)}"
+    return Owed(
+        name=item.run_id or item.ref.id,
+        href=f"{links.run_href(item.run_id)}#{item.ref.id}" if item.run_id else "",
+        amount=money.show(item.amount_cents, item.currency),
+        note=note,
+        tone=tone,
+    )
 
 
 def _payouts(tenant_id: str, agent_id: str) -> list[Money]:

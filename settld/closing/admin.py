@@ -2,7 +2,14 @@
 
 from django.contrib import admin
 
-from settld.closing.models import PartyStatement, StatementImport
+from settld.closing.models import (
+    FinanceAccountMap,
+    FinancePack,
+    GovernanceEvent,
+    MonthDocument,
+    PartyStatement,
+    StatementImport,
+)
 from settld.core import money
 from settld.core.admin import ReadOnlyAdmin
 
@@ -40,3 +47,41 @@ class StatementImportAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     search_fields = ("=file_hash", "=imported_by", "=tenant_id")
     ordering = ("-imported_at",)
+
+
+@admin.register(MonthDocument)
+class MonthDocumentAdmin(ReadOnlyAdmin):
+    """Which artifact is which document of a close."""
+
+    list_display = ("month", "tenant_id", "kind", "generation", "artifact_id", "superseded_at")
+    list_filter = ("kind", "month")
+    search_fields = ("=artifact_id", "=artifact_hash", "=tenant_id")
+    ordering = ("-created_at",)
+
+
+@admin.register(FinancePack)
+class FinancePackAdmin(ReadOnlyAdmin):
+    """Finance packs; their bytes are downloaded through the API."""
+
+    list_display = ("month", "tenant_id", "bundle_hash", "byte_count", "created_at")
+    fields = ("tenant_id", "month", "bundle_hash", "byte_count", "created_at")
+    search_fields = ("=bundle_hash", "=tenant_id")
+    ordering = ("-created_at",)
+
+
+@admin.register(FinanceAccountMap)
+class FinanceAccountMapAdmin(ReadOnlyAdmin):
+    """What tenants' own books call our accounts."""
+
+    list_display = ("tenant_id", "mapping_hash", "updated_at")
+    search_fields = ("=tenant_id",)
+    ordering = ("tenant_id",)
+
+
+@admin.register(GovernanceEvent)
+class GovernanceEventAdmin(ReadOnlyAdmin):
+    """What tenants decided about how their books are kept."""
+
+    list_display = ("event_id", "tenant_id", "type", "effective_from", "at")
+    search_fields = ("=event_id", "=tenant_id")
+    ordering = ("-at",)

@@ -46,7 +46,7 @@ def statement_body(
     currency: str,
     payout_cents: int,
     payable_after: dt.datetime | None,
-    references: Sequence[dict[str, str]],
+    references: Sequence[dict[str, Any]],
 ) -> dict[str, Any]:
     """Write the `PartyStatementBody.v1` of a statement made by hand."""
     return {
@@ -117,9 +117,11 @@ def monthly_statement_draft(
     generated_at: dt.datetime,
     totals: Sequence[dict[str, Any]],
     statements_digest: str,
+    settled: Sequence[dict[str, Any]],
+    entry_count: int,
     proof: StreamProof,
 ) -> Draft:
-    """Make the `MonthlyStatement.v1` of a close: what the month owes, by currency and role."""
+    """Make the `MonthlyStatement.v1` of a close: what was settled, and what the month owes."""
     name = f"stmt_{tenant_id}_{month}_{proof.source_event_id}"
     body = {
         "schemaVersion": MONTHLY_STATEMENT,
@@ -133,6 +135,9 @@ def monthly_statement_draft(
         "statementCount": sum(row["statementCount"] for row in totals),
         "totals": list(totals),
         "statementsDigest": statements_digest,
+        "settledUnits": sum(row["settlementCount"] for row in settled),
+        "settled": list(settled),
+        "entryCount": entry_count,
         "eventProof": proof.as_json(),
         "sourceEventId": proof.source_event_id,
         "atChainHash": proof.at_chain_hash,

@@ -6,12 +6,14 @@ import pytest
 from django.db import connections
 
 from settld.artifacts.models import Artifact
-from settld.closing.models import PartyStatement
+from settld.closing.models import MonthDocument, PartyStatement
 from settld.closing.services import close, months, statements, worker
 from settld.closing.services.statements import PartyStatementClosed, StatementContent
 from settld.core import clock, tenancy
 from settld.core.principals import Actor
-from settld.ledger.models import MonthClose, MonthEvent
+from settld.ledger.models import JournalEntry, MonthClose, MonthEvent
+from settld.ledger.services.journal import LedgerPeriodClosed
+from tests.closing.general_book import instant, settle
 
 MONTH = {"tenant_id": "tenant_a", "month": "2026-01", "basis": "settledAt"}
 ACTOR = Actor.system("test")
@@ -127,3 +129,36 @@ def test_a_worker_killed_inside_the_close_leaves_a_job_that_another_one_finishes
     with tenancy.tenant_scope("tenant_a"):
         assert MonthClose.objects.get().status == "CLOSED"
         assert Artifact.objects.filter(artifact_type="PayoutInstruction.v1").count() == 1
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_an_entry_beside_a_close_is_in_its_batch_or_refused_never_lost_5_1_5(live_db, turn):
+    """The peer guards settlements only, by a racy read."""
+    settle("a0", 10, at=instant("2026-01"), entry_id="first")
+    with tenancy.tenant_scope("tenant_a"):
+        request()
+    posts = [
+        lambda number=number: settle("a1", number, at=instant("2026-01"), entry_id=f"e{number}")
+        for number in range(1, 5)
+    ]
+    shut = lambda: close.close_month(**MONTH, now=clock.now())  # noqa: E731
+    results = at_once(*posts[:turn], shut, *posts[turn:])
+    refused = [one for one in results if isinstance(one, Exception)]
+    assert all(isinstance(one, LedgerPeriodClosed) for one in refused), refused
+    with tenancy.tenant_scope("tenant_a"):
+        assert MonthClose.objects.get(month="2026-01").status == "CLOSED"
+        posted = set(JournalEntry.objects.values_list("entry_id", flat=True))
+        batch = Artifact.objects.get(artifact_type="GLBatch.v1").document["batch"]
+    assert {line["entryId"] for line in batch["lines"]} == posted
+    assert len(posted) == 5 - len(refused)
+
+
+def test_two_closes_of_a_month_with_entries_write_one_generation(live_db):
+    settle("a1", 10, at=instant("2026-01"))
+    with tenancy.tenant_scope("tenant_a"):
+        request()
+    results = at_once(*[lambda: close.close_month(**MONTH, now=clock.now())] * 2)
+    assert sorted(result.is_new for result in results) == [False, True]
+    with tenancy.tenant_scope("tenant_a"):
+        assert MonthDocument.objects.count() == 3
+        assert PartyStatement.objects.count() == 2

@@ -1,7 +1,8 @@
-"""Every commit boundary of the money rails: who passes it, and what is done if the process dies there.
+"""Every commit boundary of the product: who passes it, and what is done if the process dies there.
 
-`BOUNDARIES` has those of the rails and the books, `BILLING` those of checkout billing, whose effect is what
-the provider was made to do, or what we know where nothing is asked of it.
+`BOUNDARIES` has those of the rails, `BOOKS` those of the kernel, the journal, the close and what watches over
+them, `BILLING` those of checkout billing, whose effect is what the provider was made to do, or what we know
+where nothing is asked of it.
 
 `False`: nothing has happened, the repeat makes it happen. `True`: it has happened and nobody was told, the
 repeat only tells. The stories are in `stories`; a point that the product has and this table has not fails
@@ -45,7 +46,13 @@ BOUNDARIES: Final[dict[str, dict[str, bool]]] = {
     "Consume": {"consume.before_commit": False, "consume.after_commit": True},
     "Cancel": {"cancel.before_commit": False, "cancel.after_commit": True},
     "AskForClose": {"close_request.before_commit": False},
-    "Close": {"close.before_freeze": False, "close.before_commit": False, "close.after_commit": True},
+    "Close": {
+        "close.after_statements": False,
+        "close.before_freeze": False,
+        "close.after_gl_batch": False,
+        "close.before_commit": False,
+        "close.after_commit": True,
+    },
     "Import": {"import.within": False, "import.before_commit": False, "import.after_commit": True},
     "Adjust": {"adjust.before_commit": False, "adjust.after_commit": True},
     "AskForApproval": {"approval_ask.before_commit": False},
@@ -95,6 +102,73 @@ BOUNDARIES: Final[dict[str, dict[str, bool]]] = {
         "connect_sync.after_commit": True,
     },
     "AccountNews": {"connect_news.before_commit": False, "connect_news.after_commit": True},
+}
+
+# The points of a story are passed in this order; one set-up dies at each of them in turn.
+BOOKS: Final[dict[str, dict[str, bool]]] = {
+    "RegisterAgent": {"kernel.register_agent.before_commit": False, "kernel.register_agent.after_commit": True},
+    "Fund": {
+        "kernel.fund.before_commit": False,
+        "idempotent.before_commit": False,
+        "kernel.fund.after_commit": True,
+    },
+    "ReverseFunding": {"kernel.reverse_funding.before_commit": False},
+    "OpenRun": {"kernel.open_run.before_commit": False, "kernel.open_run.after_commit": True},
+    "CompleteRun": {
+        "kernel.settle.before_documents": False,
+        "kernel.append_event.before_commit": False,
+        "idempotent.before_commit": False,
+        "idempotent.after_commit": True,
+        "kernel.append_event.after_commit": True,
+    },
+    "ResolveRun": {"kernel.resolve.before_commit": False, "kernel.resolve.after_commit": True},
+    "LockHold": {"kernel.lock_hold.before_commit": False, "kernel.lock_hold.after_commit": True},
+    "ReleaseHold": {"kernel.release_hold.before_commit": False, "kernel.release_hold.after_commit": True},
+    "OpenDispute": {"kernel.open_dispute.before_commit": False, "kernel.open_dispute.after_commit": True},
+    "SubmitEvidence": {
+        "kernel.submit_evidence.before_commit": False,
+        "kernel.submit_evidence.after_commit": True,
+    },
+    "Escalate": {"kernel.escalate.before_commit": False, "kernel.escalate.after_commit": True},
+    "CloseDispute": {"kernel.close_dispute.before_commit": False, "kernel.close_dispute.after_commit": True},
+    "ReservePayout": {
+        "kernel.payables.reserve.before_commit": False,
+        "enqueue.before_commit": False,
+        "enqueue.after_commit": True,
+    },
+    "CommitPayout": {
+        "kernel.payables.commit.before_commit": False,
+        "ingest.before_commit": False,
+        "ingest.after_commit": True,
+    },
+    "ReleasePayout": {
+        "kernel.payables.release.before_commit": False,
+        "cancel.before_commit": False,
+        "cancel.after_commit": True,
+    },
+    "ReturnPayout": {
+        "kernel.payables.return.before_commit": False,
+        "ingest.before_commit": False,
+        "ingest.after_commit": True,
+    },
+    "OpenAccount": {"ledger.open_account.before_commit": False, "ledger.open_account.after_commit": True},
+    "EnterByHand": {"ledger.enter.before_commit": False, "ledger.enter.after_commit": True},
+    "MapAccounts": {"account_map.before_commit": False},
+    "DecideHoldPolicy": {"close_policy.before_commit": False},
+    "CloseBooks": {
+        "close.after_statements": False,
+        "close.before_freeze": False,
+        "close.after_gl_batch": False,
+        "close.before_commit": False,
+        "close.after_commit": True,
+    },
+    "PackMonth": {"finance_pack.before_commit": False, "finance_pack.after_commit": True},
+    "NetClose": {"net_close.before_commit": False},
+    "CompareBooks": {"finance_reconcile.before_commit": False, "finance_reconcile.after_commit": True},
+    "InvoicePeriod": {"period_close.before_commit": False},
+    "OpenBreach": {"invariants.case.before_commit": False, "invariants.case.after_commit": True},
+    "StopForBreach": {"invariants.stop.before_commit": False, "invariants.stop.after_commit": True},
+    "NoteChecks": {"invariants.checks.before_commit": False},
 }
 
 _CHECKOUT: Final = {

@@ -53,6 +53,7 @@ def test_an_agents_page_shows_its_wallet_and_where_money_came_from(busy, finance
     assert "1,000.00 USD" in payer
     assert "50.00 USD" in worker
     assert 'href="/console/runs/run_one"' in worker
+    assert "0.00 USD payable, 50.00 USD waiting" in worker
 
 
 def test_an_entry_shows_its_lines_with_their_parties_and_its_twin(busy, finance):

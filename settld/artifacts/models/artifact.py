@@ -27,7 +27,7 @@ class Artifact(models.Model):
     period = models.CharField(max_length=7, null=True)  # noqa: DJ001  (absent is not blank)
     payout_key = models.CharField(max_length=MOST_ID_CHARACTERS, null=True)  # noqa: DJ001
     amount_cents = models.BigIntegerField(null=True)
-    currency = models.CharField(max_length=10, null=True)  # noqa: DJ001
+    currency = models.CharField(max_length=12, null=True)  # noqa: DJ001
     signature_key_id = models.CharField(max_length=200)
     signature_base64 = models.CharField(max_length=100)
     created_at = models.DateTimeField()

@@ -73,6 +73,21 @@ def store_missing(*, tenant_id: str, documents: Sequence[Sealed], now: dt.dateti
         return {row[0] for row in cursor.fetchall()}
 
 
+def store_one(*, tenant_id: str, sealed: Sealed, now: dt.datetime) -> bool:
+    """Store one sealed document, however large; False when it is there already with the same hash.
+
+    Raises ArtifactConflict when the id holds other content.
+    """
+    if _insert_one(tenant_id=tenant_id, sealed=sealed, now=now):
+        return True
+    stored = queries.get(tenant_id=tenant_id, artifact_id=sealed.artifact_id)
+    if stored.artifact_hash != sealed.artifact_hash:
+        raise ArtifactConflict(
+            details={"artifactId": sealed.artifact_id, "artifactHash": stored.artifact_hash}
+        )
+    return False
+
+
 def _insert_one(*, tenant_id: str, sealed: Sealed, now: dt.datetime) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(

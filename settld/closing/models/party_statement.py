@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from settld.closing import documents
-from settld.core import ids
+from settld.core import columns, ids
 from settld.core.money import MAX_MINOR
 
 
@@ -30,19 +30,26 @@ class PartyStatement(models.Model):
     Its key is (tenant, party, period, role, currency, generation). An OPEN row of the month's own
     generation is replaced in place. A row that an earlier close had frozen is kept: other content
     sets `superseded_at` on it and stands in a new row.
+
+    A derived row also says how its pay came about: what the period itself earned, and what was carried in
+    from earlier periods and is carried on. `carry out - carry in` is what it leaves open.
     """
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     tenant_id = models.CharField(max_length=200)
-    party_id = models.CharField(max_length=200)
+    party_id = models.CharField(max_length=400)
     period = models.CharField(max_length=7)
     party_role = models.CharField(max_length=64)
-    currency = models.CharField(max_length=3)
+    currency = models.CharField(max_length=12)
     generation = models.PositiveIntegerField()
     basis = models.CharField(max_length=20, default="settledAt")
     status = models.CharField(max_length=6, choices=StatementStatus.choices)
     source = models.CharField(max_length=10, choices=StatementSource.choices)
     payout_cents = models.BigIntegerField()
+    period_payout_cents = models.BigIntegerField(null=True)
+    payable_carry_in_cents = models.BigIntegerField(default=0, db_default=0)
+    payable_carry_out_cents = models.BigIntegerField(default=0, db_default=0)
+    allocation_count = models.PositiveBigIntegerField(null=True)
     payable_after = models.DateTimeField(null=True)
     references = models.JSONField(default=list)
     statement_hash = models.CharField(max_length=64)
@@ -83,12 +90,37 @@ class PartyStatement(models.Model):
             models.CheckConstraint(
                 condition=Q(statement_hash=models.F("artifact_hash")), name="party_statement_one_hash"
             ),
+            columns.is_currency("currency", name="party_statement_currency"),
             models.CheckConstraint(
-                condition=Q(currency__regex=r"^[A-Z]{3}$"), name="party_statement_currency"
+                condition=Q(
+                    source="manual",
+                    period_payout_cents__isnull=True,
+                    payable_carry_in_cents=0,
+                    payable_carry_out_cents=0,
+                    allocation_count__isnull=True,
+                )
+                | Q(
+                    source="derived",
+                    period_payout_cents__isnull=False,
+                    allocation_count__isnull=False,
+                ),
+                name="party_statement_derivation",
+            ),
+            models.CheckConstraint(
+                condition=Q(period_payout_cents__isnull=True)
+                | Q(payout_cents=0)
+                | Q(payout_cents=models.F("period_payout_cents") + models.F("payable_carry_in_cents")),
+                name="party_statement_carry",
             ),
         ]
         indexes: ClassVar = [
             models.Index(fields=["tenant_id", "period", "status"], name="party_statement_period"),
+            models.Index(
+                fields=["tenant_id", "party_id", "party_role", "currency"],
+                name="party_statement_open_carry",
+                condition=Q(source="derived", superseded_at__isnull=True)
+                & ~Q(payable_carry_in_cents=models.F("payable_carry_out_cents")),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from settld.audit import services as audit
 from settld.closing.models import StatementStatus
 from settld.closing.queries import current
-from settld.closing.services import worker
+from settld.closing.services import month_documents, worker
 from settld.core import clock, failpoints, transactions
 from settld.core.errors import Conflict, NotFound
 from settld.core.principals import Actor
 from settld.ledger import queries as ledger
 from settld.ledger.models import MonthClose, MonthEvent, MonthStatus
 from settld.ledger.services import events, months
-from settld.outbox import services as outbox
 
 
 class MonthCloseNotFound(NotFound):
@@ -66,7 +65,7 @@ def request_close(
             return CloseRequest(month=row, event=None)
         if row.request_pending:
             pending = ledger.find_event(tenant_id=tenant_id, event_id=row.last_event_id)
-            outbox.requeue(tenant_id=tenant_id, dedupe_key=worker.dedupe_key(str(row.last_event_id)))
+            worker.try_again(month=row, now=now)
             return CloseRequest(month=row, event=pending)
         payload = {"tenantId": tenant_id, "month": month, "basis": basis, "requestedAt": clock.iso(now)}
         event = events.append(
@@ -84,6 +83,8 @@ def reopen(
     *, tenant_id: str, month: str, basis: str, reason: str, actor: Actor, now: dt.datetime
 ) -> MonthEvent:
     """Open a closed month: its statements become OPEN, its operations are not touched.
+
+    The documents of its close are superseded at once; its derived statements are when it is closed again.
 
     Raises MonthCloseNotFound when nobody ever asked to close it, MonthNotClosed when it is not closed.
     """
@@ -111,6 +112,7 @@ def reopen(
         current(tenant_id=tenant_id).filter(period=month, basis=basis, status=StatementStatus.CLOSED).update(
             status=StatementStatus.OPEN, closed_at=None, updated_at=now
         )
+        month_documents.supersede(month=row, now=now)
         _audit("MONTH_CLOSE_REOPENED", month=row, event=event, actor=actor, now=now, reason=reason)
     return event
 

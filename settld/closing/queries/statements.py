@@ -71,7 +71,8 @@ def detail(
 class PayoutSubject:
     """A statement with all that a payout must know about its month, from one read.
 
-    `month_status` is None when nobody has asked to close the month. The instruction is the one that
+    A derived statement pays `period_payout_cents` and `payable_carry_in_cents`; one made by hand has
+    neither. `month_status` is None when nobody has asked to close the month. The instruction is the one that
     the close has written; None when there is none.
     """
 
@@ -85,13 +86,14 @@ class PayoutSubject:
     status: str
     payout_cents: int
     payable_after: dt.datetime | None
-    references: list[dict[str, str]]
+    references: list[dict[str, Any]]
     statement_hash: str
     month_status: str | None
     month_last_event_id: str | None
     month_last_chain_hash: str | None
     instruction_artifact_id: str | None
     instruction_artifact_hash: str | None
+    source: str
 
     @property
     def payable_cents(self) -> int:
@@ -116,7 +118,7 @@ _SUBJECTS = """
 SELECT s.tenant_id, s.party_id, s.party_role, s.period, s.basis, s.currency, s.generation, s.status,
        s.payout_cents, s.payable_after, s."references", s.statement_hash,
        CASE WHEN m.requested_at IS NOT NULL THEN m.status END, m.last_event_id, m.last_chain_hash,
-       a.artifact_id, a.artifact_hash
+       a.artifact_id, a.artifact_hash, s.source
 FROM (
   SELECT own.*, 'payout_' || own.tenant_id || '_' || own.party_id || '_' || own.period || '_'
     || own.statement_hash AS instruction_id
