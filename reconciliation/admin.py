@@ -3,6 +3,8 @@
 from django.contrib import admin
 
 from reconciliation.models import (
+    InvariantCheck,
+    InvariantStop,
     Mismatch,
     ProviderTransfer,
     ReconcileReport,
@@ -117,3 +119,32 @@ class StatementCursorAdmin(ReadOnlyAdmin):
 
     list_display = ("source", "kind", "covered_from", "covered_to", "covered_at", "error_code", "error_at")
     ordering = ("source", "kind")
+
+
+@admin.register(InvariantCheck)
+class InvariantCheckAdmin(ReadOnlyAdmin):
+    """The last look at each invariant."""
+
+    list_display = (
+        "name",
+        "tenant_id",
+        "status",
+        "row_count",
+        "broken_since",
+        "checked_at",
+        "swept_at",
+        "code",
+    )
+    list_filter = ("status", "name")
+    search_fields = ("=tenant_id", "=triage_key")
+    ordering = ("name", "tenant_id")
+
+
+@admin.register(InvariantStop)
+class InvariantStopAdmin(ReadOnlyAdmin):
+    """Breaches that payouts were stopped for."""
+
+    list_display = ("name", "tenant_id", "triage_key", "content_hash", "is_own_stop", "stopped_at")
+    list_filter = ("name", "is_own_stop")
+    search_fields = ("=tenant_id", "=triage_key", "=content_hash")
+    ordering = ("-stopped_at",)

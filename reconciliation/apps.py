@@ -19,4 +19,5 @@ class ReconciliationConfig(AppConfig):
 
         findings.register(filing.note)
         gauge_groups["provider_statement"] = gauges.samples
+        gauge_groups["invariants"] = gauges.invariants
         register_kind(batch_run.KIND, batch_run.carry_out, lease=batch_run.LEASE)

@@ -6,6 +6,7 @@ from django.db import models
 
 REPORT_SCHEMA: Final = "MoneyRailReconcileReport.v1"
 PROVIDER_REPORT_SCHEMA: Final = "MoneyRailProviderReconcileReport.v1"
+FINANCE_REPORT_SCHEMA: Final = "ReconcileReport.v1"
 OPERATION_STATES: Final = ("initiated", "submitted", "confirmed", "failed", "cancelled", "reversed")
 
 
@@ -17,10 +18,13 @@ class ReportStatus(models.TextChoices):
 
 
 class Side(models.TextChoices):
-    """What the operations were compared with: our own instructions, or the provider's statement."""
+    """What was compared: operations with our own instructions, operations with the provider's statement, or
+    the month's GL batch with its party statements and the ledger.
+    """
 
     BOOKS = "books"
     PROVIDER = "provider"
+    FINANCE = "finance"
 
 
 class Attribution(models.TextChoices):
@@ -38,6 +42,7 @@ class SourceType(models.TextChoices):
     FINANCE = "finance_reconcile"
     STRIPE_INBOX = "stripe_inbox"
     PROVIDER_STATEMENT = "provider_statement"
+    INVARIANT = "invariant"
 
 
 class Severity(models.TextChoices):
@@ -87,3 +92,11 @@ class RowResult(models.TextChoices):
     UNCHANGED = "unchanged", "Unchanged"
     REFUSED = "refused", "Refused"
     INVALID = "invalid", "Invalid"
+
+
+class CheckStatus(models.TextChoices):
+    """What the last look at an invariant found; `error` says that it could not be looked at."""
+
+    PASS = "pass"  # noqa: S105  (a verdict, not a password)
+    FAIL = "fail"
+    ERROR = "error"

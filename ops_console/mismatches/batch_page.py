@@ -9,7 +9,7 @@ from django.urls import reverse
 from ops_console import people, words
 from ops_console.access import Visit
 from ops_console.errors import Fact
-from ops_console.mismatches import batch_rows, listing
+from ops_console.mismatches import batch_rows, filters, listing
 from ops_console.mismatches.batch_rows import RESULT_LABELS, RESULT_TONES, Row, labels_of
 from ops_console.mismatches.members import Member
 from ops_console.mismatches.panel import owner_choices
@@ -200,7 +200,12 @@ def _facts(batch: TriageBatch, statuses: dict[str, int], names: dict[str, str]) 
         if act is not None and act.status is not None:
             rows.append(Fact("Status after", listing.STATUS_LABELS[act.status]))
     if batch.filters:
-        rows.append(Fact("Filter", ", ".join(f"{name} {value}" for name, value in batch.filters.items())))
+        rows.append(
+            Fact(
+                "Filter",
+                ", ".join(f"{name} {value}" for name, value in batch.filters.items() if name != "home"),
+            )
+        )
     rows.append(Fact("Preview", f"{names.get(batch.created_by, '')}, {words.moment(batch.created_at)}"))
     if batch.applied_at is not None:
         rows.append(Fact("Confirmed", f"{names.get(batch.applied_by, '')}, {words.moment(batch.applied_at)}"))
@@ -224,5 +229,4 @@ def _tallies(batch: TriageBatch, counts: dict[str, int], chosen: str) -> list[Ta
 
 
 def _back(batch: TriageBatch) -> str:
-    query = f"?{urlencode(batch.filters)}" if batch.filters else ""
-    return f"{reverse('console:mismatches')}{query}"
+    return filters.read(batch.filters or {}).address()

@@ -6,7 +6,6 @@ from typing import Any, Final
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 
 from ops_console import acts, errors, shell, words
 from ops_console.access import Visit, go, workspace
@@ -28,6 +27,7 @@ OTHER: Final = "other"
 DONE: Final[dict[str, str]] = {
     "acknowledge": "Acknowledged.", "start": "In progress.", "resolve": "Resolved.", "dismiss": "Dismissed.",
     "reopen": "Open again.", "assign": "Assigned.", "severity": "Severity set.", "note": "Noted.",
+    verbs.APPLY: "Saved.",
 }  # fmt: skip
 _MOST_REVISION: Final = 2**31 - 1
 
@@ -54,7 +54,7 @@ def decide(request: HttpRequest, visit: Visit, triage_key: str) -> HttpResponse:
         text = f"{text} This form had been sent before; that answer stands."
     if not getattr(request, "htmx", False):
         messages.success(request, text)
-        return go(request, f"{reverse('console:mismatches')}{back.query(case=triage_key)}")
+        return go(request, back.address(case=triage_key))
     context = {"panel": _shown(visit, triage_key, team=team, back=back), "level": "success", "text": text}
     response = render(request, "ops_console/mismatches/_decided.html", context)
     response["HX-Trigger"] = "caseDecided"
@@ -93,12 +93,18 @@ def _filled(request: HttpRequest, form: Form) -> Form:
         other_owner=text("other_owner", 200),
         severity=text("severity", 8),
         reason=text("reason", verbs.MOST_NOTES),
+        status=text("status", 12),
+        step=text("step", verbs.MOST_ACTION),
     )
 
 
 def _said(form: Form) -> Said:
     owner = form.other_owner if form.owner == OTHER else form.owner
-    return Said(form.act, reason=form.reason, owner=owner, severity=form.severity)
+    if form.act != verbs.APPLY:
+        return Said(form.act, reason=form.reason, owner=owner, severity=form.severity)
+    return Said(
+        form.act, form.reason, owner, form.severity, status=form.status, action=form.step or triage.ACTION
+    )
 
 
 def _require_whole(request: HttpRequest, visit: Visit, form: Form) -> None:
@@ -109,7 +115,7 @@ def _require_whole(request: HttpRequest, visit: Visit, form: Form) -> None:
     if form.revision < 0:
         raise Invalid("this form has lost what it was looking at; reload the page")
     verbs.check(_said(form))
-    if form.act == "assign" and form.owner == OTHER and not form.other_owner:
+    if form.act in ("assign", verbs.APPLY) and form.owner == OTHER and not form.other_owner:
         raise Invalid("name the owner")
 
 
@@ -144,12 +150,20 @@ def _refilled(shown: Panel, form: Form, team: list[Member]) -> Panel:
         other_owner=form.other_owner,
         severity=form.severity,
         reason=form.reason,
+        status=form.status,
+        step=form.step,
     )
     chosen = "" if form.owner == OTHER else form.owner
     severities = [
         Choice(name, words.label(name), name == form.severity) for name in reversed(Severity.values)
     ]
-    return replace(shown, form=kept, owners=panel.owner_choices(team, chosen=chosen), severities=severities)
+    return replace(
+        shown,
+        form=kept,
+        owners=panel.owner_choices(team, chosen=chosen),
+        severities=severities,
+        statuses=panel.status_choices(form.status),
+    )
 
 
 def _overtaken(
@@ -172,7 +186,8 @@ def _overtaken(
 
 
 def _wanted_version(form: Form, team: list[Member]) -> list[Fact]:
-    said, act = _said(form), verbs.ACTS[form.act]
+    said = _said(form)
+    act = verbs.check(said)
     rows = []
     if act.status is not None:
         rows.append(Fact("Status", listing.STATUS_LABELS[act.status]))
@@ -200,5 +215,9 @@ def _answer(
     if getattr(request, "htmx", False):
         return render(request, "ops_console/mismatches/_panel.html", context, status=status)
     return shell.page(
-        request, visit, "ops_console/mismatches/case.html", context, key="mismatches", status=status
+        request, visit, "ops_console/mismatches/case.html", context, key=_key(shown), status=status
     )
+
+
+def _key(shown: Panel) -> str:
+    return "finance" if shown.is_whole else "mismatches"

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
+from django.urls import reverse
+
 from reconciliation.queries.case_queue import STANDINGS, CaseFilter, Place
 from reconciliation.states import Severity, SourceType
 from settld.core import clock
@@ -30,6 +32,7 @@ SOURCE_LABELS: Final[dict[str, str]] = {
     SourceType.FINANCE.value: "Ledger and statements",
     SourceType.STRIPE_INBOX.value: "Provider events",
     "provider_statement": "Provider statement",
+    SourceType.INVARIANT.value: "Invariants",
 }
 AGES: Final[dict[str, tuple[str, dt.timedelta]]] = {
     "1d": ("Over a day", dt.timedelta(days=1)),
@@ -39,6 +42,9 @@ AGES: Final[dict[str, tuple[str, dt.timedelta]]] = {
 ORDERS: Final[dict[str, str]] = {"": "Most urgent", "newest": "Newest"}
 MINE, NOBODY = "me", "none"
 TEXT_MOST: Final = 500
+FINANCE: Final = "finance"
+# The pages that show this queue: the whole of it, or the part that one month's books are about.
+HOMES: Final = {"": ("console:mismatches", "Mismatches"), FINANCE: ("console:finance", "Finance")}
 
 
 @dataclass(frozen=True)
@@ -55,11 +61,31 @@ class Filters:
     age: str = ""
     q: str = ""
     order: str = ""
+    home: str = ""
 
     @property
     def is_set(self) -> bool:
-        """Tell whether anything narrows the queue."""
-        return bool(replace(self, order="").parameters())
+        """Tell whether anything narrows the queue; a month's page always names its month."""
+        period = "" if self.home else self.period
+        return bool(replace(self, order="", home="", period=period).parameters())
+
+    @property
+    def home_path(self) -> str:
+        """Name the page whose queue this is."""
+        return reverse(HOMES[self.home][0])
+
+    @property
+    def home_label(self) -> str:
+        """Call that page what the navigation calls it."""
+        return HOMES[self.home][1]
+
+    def address(self, **changes: str) -> str:
+        """Give the address of that page with these filters; a month's page names the provider by its id."""
+        spelled = self.parameters(**changes)
+        spelled.pop("home", None)
+        if self.home and "provider" in spelled:
+            spelled["providerId"] = spelled.pop("provider")
+        return f"{self.home_path}?{urlencode(spelled)}" if spelled else self.home_path
 
     @property
     def is_by_age(self) -> bool:
@@ -86,6 +112,7 @@ class Filters:
             owner=owner,
             period=self.period or None,
             provider_id=self.provider or None,
+            keeps_core=self.home == FINANCE,
             seen_before=now - AGES[self.age][1] if self.age else None,
             text=self.q or None,
         )
@@ -106,6 +133,7 @@ def read(given: Mapping[str, str]) -> Filters:
             "age",
             "q",
             "order",
+            "home",
         )
     }
     known: dict[str, bool] = {
@@ -115,6 +143,7 @@ def read(given: Mapping[str, str]) -> Filters:
         "period": clock.is_period(texts["period"]),
         "age": texts["age"] in AGES,
         "order": texts["order"] in ORDERS,
+        "home": texts["home"] in HOMES,
     }
     return Filters(**{name: text if known.get(name, True) else "" for name, text in texts.items()})
 

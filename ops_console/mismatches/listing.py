@@ -120,10 +120,9 @@ def build(*, visit: Visit, filters: Filters, place: str, opened: str, team: list
     counts = case_counts.counts(tenant_id=visit.tenant_id, wanted=wanted)
     operations = operations_of(tenant_id=visit.tenant_id, cases=page.rows)
     names = people.names({row.triage_owner for row in page.rows if row.triage_owner} | set(counts.by_owner))
-    path = reverse("console:mismatches")
 
     def link(place: case_queue.Place | None) -> str:
-        return f"{path}{filters.query(at=addresses.write_place(place))}" if place else ""
+        return filters.address(at=addresses.write_place(place)) if place else ""
 
     return Listing(
         rows=[
@@ -132,12 +131,12 @@ def build(*, visit: Visit, filters: Filters, place: str, opened: str, team: list
                 visit=visit,
                 operation=operations.get(operation_id_of(case)),
                 names=names,
-                query=filters.query(at=place, case=case.triage_key),
+                href=filters.address(at=place, case=case.triage_key),
                 is_opened=case.triage_key == opened,
             )
             for case in page.rows
         ],
-        chips=_chips(counts, filters=filters, names=names, me=visit.principal.principal_id, path=path),
+        chips=_chips(counts, filters=filters, names=names, me=visit.principal.principal_id),
         choices=_choices(filters, counts, team),
         pager=Pager(
             note="Newest first" if filters.is_by_age else "Most urgent first, then oldest",
@@ -190,7 +189,7 @@ def row_of(
     visit: Visit,
     operation: Operation | None,
     names: dict[str, str],
-    query: str,
+    href: str,
     is_opened: bool,
 ) -> Row:
     """Shape one case for the list."""
@@ -201,7 +200,7 @@ def row_of(
     severity = case.shown_severity
     return Row(
         triage_key=case.triage_key,
-        href=f"{reverse('console:mismatches')}{query}",
+        href=href,
         page_href=reverse("console:mismatch", args=[case.triage_key]),
         title=sides.title_of(case.mismatch_type),
         code=case.mismatch_code,
@@ -230,7 +229,7 @@ def row_of(
 
 # --- Counts and choices ---------------------------------------------------------------------------
 def _chips(
-    counts: Counts, *, filters: Filters, names: dict[str, str], me: str, path: str
+    counts: Counts, *, filters: Filters, names: dict[str, str], me: str
 ) -> list[tuple[str, list[Chip]]]:
     def shown(number: int) -> str:
         if number > COUNTED_MOST:
@@ -239,7 +238,7 @@ def _chips(
 
     def chip(name: str, value: str, label: str, number: int, tone: str = "") -> Chip:
         is_chosen = getattr(filters, name) == value
-        href = f"{path}{filters.query(**{name: '' if is_chosen else value})}"
+        href = filters.address(**{name: "" if is_chosen else value})
         return Chip(label, shown(number), href, tone, is_chosen)
 
     owners = []

@@ -1,7 +1,7 @@
 """One case: both sides, what to do, what people did, and the form to decide with."""
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
 from django.urls import reverse
@@ -10,17 +10,19 @@ from moneyrails.models import Operation
 from ops_console import people, words
 from ops_console.access import Visit
 from ops_console.errors import Fact
-from ops_console.mismatches import history, listing, sides
-from ops_console.mismatches.filters import Filters
+from ops_console.mismatches import evidence, history, listing, postings, sides
+from ops_console.mismatches.evidence import Table
+from ops_console.mismatches.filters import FINANCE, Filters
 from ops_console.mismatches.history import Entry
 from ops_console.mismatches.members import Member
+from ops_console.mismatches.postings import Postings
 from ops_console.mismatches.sides import Change, Pair
 from ops_console.payouts.filters import Choice
 from ops_console.payouts.listing import href_of
 from reconciliation.models import Mismatch, ReconcileReport, Triage, TriageAction
 from reconciliation.queries import triage as queries
 from reconciliation.services import acts
-from reconciliation.states import Severity
+from reconciliation.states import Severity, Side, SourceType
 from settld.core.errors import NotFound
 
 
@@ -52,6 +54,8 @@ class Form:
     other_owner: str = ""
     severity: str = ""
     reason: str = ""
+    status: str = ""
+    step: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,11 @@ class Panel:
     page_href: str
     close_href: str
     back: str = ""
+    home_label: str = "Mismatches"
+    is_whole: bool = False
+    statuses: list[Choice] = field(default_factory=list)
+    postings: Postings | None = None
+    table: Table | None = None
     yours: Version | None = None
     stands: Version | None = None
 
@@ -101,7 +110,7 @@ class Records:
 
 
 def load(*, tenant_id: str, triage_key: str) -> Records:
-    """Read a case in five queries at most; CaseNotFound."""
+    """Read a case in five queries at most, its postings apart; CaseNotFound."""
     case = Mismatch.objects.filter(tenant_id=tenant_id, triage_key=triage_key).first()
     if case is None:
         raise CaseNotFound()
@@ -136,9 +145,9 @@ def build(found: Records, *, visit: Visit, team: list[Member]) -> Panel:
         triage_key=case.triage_key,
         title=sides.title_of(case.mismatch_type),
         about=listing.about(case, found.operation),
-        means=story.means,
+        means=evidence.means(case, story),
         problem=_problem(case),
-        advice=story.advice,
+        advice=evidence.advice(case, story),
         sides=story.sides,
         expected=expected or "See below",
         actual=actual or "See below",
@@ -159,6 +168,9 @@ def build(found: Records, *, visit: Visit, team: list[Member]) -> Panel:
             Choice(name, words.label(name), name == form.severity) for name in reversed(Severity.values)
         ],
         buttons=_buttons(case),
+        statuses=status_choices(form.status),
+        postings=postings.build(case),
+        table=evidence.table(case),
         page_href=reverse("console:mismatch", args=[case.triage_key]),
         close_href=reverse("console:mismatches"),
     )
@@ -166,8 +178,16 @@ def build(found: Records, *, visit: Visit, team: list[Member]) -> Panel:
 
 def leading_back(shown: Panel, filters: Filters) -> Panel:
     """Have a panel lead back to the queue that it was opened from."""
-    query = filters.query()
-    return replace(shown, back=query.removeprefix("?"), close_href=f"{reverse('console:mismatches')}{query}")
+    back = filters.query().removeprefix("?")
+    page_href = f"{shown.page_href}?{urlencode({'back': back})}" if filters.home else shown.page_href
+    return replace(
+        shown,
+        back=back,
+        close_href=filters.address(),
+        page_href=page_href,
+        home_label=filters.home_label,
+        is_whole=filters.home == FINANCE,
+    )
 
 
 def fresh_form(found: Records, *, visit: Visit) -> Form:
@@ -181,7 +201,13 @@ def fresh_form(found: Records, *, visit: Visit) -> Form:
         idempotency_key=str(uuid.uuid4()),
         owner=case.triage_owner,
         severity=case.triage_severity,
+        status=case.triage_status,
     )
+
+
+def status_choices(chosen: str) -> list[Choice]:
+    """List how a case may stand."""
+    return [Choice(name, label, name == chosen) for name, label in listing.STATUS_LABELS.items()]
 
 
 def owner_choices(team: list[Member], *, chosen: str) -> list[Choice]:
@@ -268,6 +294,8 @@ def _links(found: Records) -> list[Fact]:
         links.append(Fact("Payout", words.payout_subject(operation.operation_id), href=href_of(operation)))
     if case.mismatch_type == "indeterminate_operation":
         links.append(_link("Unknown outcomes", "Settle it there", "unknown-outcomes"))
+    if case.source_type == SourceType.INVARIANT:
+        links.append(_link("Controls", "The stop of payouts", "controls"))
     if party and case.period:
         links.append(
             _link("Statement", f"{party} {case.period}", "statements", period=case.period, party=party)
@@ -275,7 +303,7 @@ def _links(found: Records) -> list[Fact]:
     if party:
         links.append(_link("Party ledger", party, "chargebacks", party=party))
         links.append(_link("All payouts", party, "payouts", party=party))
-    if found.report is not None:
+    if found.report is not None and found.report.side != Side.FINANCE:
         name = found.report.artifact_id
         links.append(Fact("Report", name, href=reverse("console:reconciliation-report", args=[name])))
     links.append(_link("Audit", "Every decision about this case", "audit", target=case.triage_key))

@@ -12,6 +12,7 @@ from reconciliation.models import Mismatch
 from settld.core import money
 
 _PATTERN: Final = re.compile(r"\{([A-Za-z.]+)\}")
+_IN_TABLE: Final = ("rows", "means", "hasMoreRows")  # shown in the words and the table of their case
 _CODE_WORDS: Final = ("Id", "Key", "Hash", "Ref", "Group", "destination", "reasonCode")
 
 
@@ -80,7 +81,10 @@ def facts(case: Mismatch, *, currency: str = "") -> list[Fact]:
     return [
         Fact(_label(name), _written(name, value, _currency_of(case, currency)), is_code=_is_code(name))
         for name, value in details.items()
-        if value is not None and not isinstance(value, dict) and not name.startswith(("expected", "actual"))
+        if value is not None
+        and not isinstance(value, dict)
+        and not name.startswith(("expected", "actual"))
+        and name not in _IN_TABLE
     ]
 
 

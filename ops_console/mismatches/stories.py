@@ -190,20 +190,23 @@ STORIES: Final[dict[str, Story]] = {
     ),
     "gl_batch": Story(
         "GL batch at fault",
-        "The month's GL batch does not hold together.",
-        "Close the month again, or restore the batch from its source, before anything is exported.",
+        "The month's GL batch is not the document that the close wrote, or does not hold together.",
+        "Export nothing from it. Reopen the month and close it again; if the batch was changed in the"
+        " database, find out by whom first.",
         sides=_GL,
     ),
     "party_statement": Story(
         "Party statement at fault",
-        "A party's statement does not hold together with its month.",
-        "Open the statement; issue it anew from the ledger.",
+        "A party's statement is not the document that the close wrote, belongs to another month, or rests on"
+        " no ledger entries at all.",
+        "Open the statement. One made by hand is dismissed with the reason it was made for; any other is"
+        " derived anew when the month is reopened and closed again.",
         sides=_GL,
     ),
     "party_account_total": Story(
         "Account total differs",
         "A party's account adds up to another sum in the GL batch than in the statements.",
-        "Compare the entries of both; the missing or doubled one explains the difference.",
+        "Compare the entries of both below; the missing or doubled one explains the difference.",
         "{glBatchCents}",
         "{partyStatementsCents}",
         _GL,
@@ -211,16 +214,26 @@ STORIES: Final[dict[str, Story]] = {
     "entry_coverage": Story(
         "Entry on one side only",
         "A ledger entry is in the GL batch or in the statements, and not in both.",
-        "Find the entry in the journal and see which side left it out.",
+        "Open the entry in the journal below and see which side left it out.",
         sides=_GL,
     ),
     "ledger_drift": Story(
         "Ledger and GL batch differ",
         "The GL batch no longer says what the ledger says.",
-        "Export nothing. The ledger is the truth: make the batch anew from it.",
+        "Export nothing. The ledger is the truth: find out what changed after the close, then reopen the"
+        " month and close it again.",
         "{ledgerCents}",
         "{glBatchCents}",
         ("Ledger", "GL batch"),
+    ),
+    "invariant": Story(
+        "Invariant broken",
+        "Something that must always be true of the books is not.",
+        "Find the cause in the rows below before anything is corrected. Payouts that were stopped for it go"
+        " again when a person lifts the stop in Controls.",
+        "Holds",
+        "{rowCount} rows break it",
+        ("Must be", "Found"),
     ),
 }
 OTHER: Final = Story(

@@ -5,7 +5,6 @@ from typing import IO, Any, Final, cast
 
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 
 from ops_console import shell
 from ops_console.access import Visit, workspace
@@ -23,7 +22,7 @@ XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet
 @workspace("finance_read")
 def mismatches(request: HttpRequest, visit: Visit) -> HttpResponse:
     """List the cases; the address holds every filter, the place and the opened case."""
-    wanted = filters.read(request.GET.dict())
+    wanted = filters.read(request.GET.dict() | {"home": ""})
     opened = request.GET.get("case", "").replace("\x00", "")[:64]
     team = members(tenant_id=visit.tenant_id)
     context: dict[str, Any] = {
@@ -35,7 +34,7 @@ def mismatches(request: HttpRequest, visit: Visit) -> HttpResponse:
         "may_write": visit.may("finance_write"),
         "tenant_id": visit.tenant_id,
         "has_case_keys": True,
-        "list_href": f"{reverse('console:mismatches')}{wanted.query(at=request.GET.get('at', '')[:500])}",
+        "list_href": wanted.address(at=request.GET.get("at", "")[:500]),
     }
     if request.headers.get("HX-Target") == "list":
         return render(request, "ops_console/mismatches/_list.html", context)

@@ -11,6 +11,8 @@ from moneyrails.models import ExposureCounter, MoneyRailControls
 from ops_console import charts, words
 from ops_console.audit_trail.rows import AuditRow
 from ops_console.today.queries import CHART_DAYS, DayState, Months, Totals, day_start
+from reconciliation.models import Mismatch
+from reconciliation.states import SourceType
 from settld.core import money
 from settld.stripe_gateway.queries import Backlog
 
@@ -59,12 +61,21 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class Broken:
+    """That something does not hold which always must, and where it leads."""
+
+    text: str
+    href: str
+
+
+@dataclass(frozen=True)
 class Today:
     """The whole page."""
 
     day: str
     counters: list[Counter]
     overdue_stop: str = ""
+    broken: Broken | None = None
     shows_money: bool = False
     chart: charts.DayChart | None = None
     states: States | None = None
@@ -247,6 +258,21 @@ def overdue_stop(controls: MoneyRailControls | None, *, now: dt.datetime) -> str
     ago = words.age(controls.kill_switch_expires_at, now=now)
     why = f" ({words.shortened(controls.kill_switch_reason)})" if controls.kill_switch_reason else ""
     return f"The stop of payouts{why} was meant to end {ago} ago and still holds: lift it or extend it."
+
+
+def broken(cases: Sequence[Mismatch], controls: MoneyRailControls | None) -> Broken | None:
+    """Say in one row which invariants are broken; it leads to the case, or to all of them."""
+    if not cases:
+        return None
+    names = ", ".join(words.label(case.mismatch_key).lower() for case in cases[:3])
+    more = f" and {len(cases) - 3:,} more" if len(cases) > 3 else ""
+    stands = " Payouts are stopped." if controls is not None and controls.payout_kill_switch else ""
+    href = (
+        reverse("console:mismatch", args=[cases[0].triage_key])
+        if len(cases) == 1
+        else f"{reverse('console:mismatches')}?{urlencode({'source': SourceType.INVARIANT.value})}"
+    )
+    return Broken(f"What must always hold of the books does not: {names}{more}.{stands}", href)
 
 
 def exposure_note(controls: MoneyRailControls | None) -> str:

@@ -9,7 +9,7 @@ from ops_console import shell
 from ops_console.access import Visit, workspace
 from ops_console.audit_trail import rows as audit_rows
 from ops_console.today import queries, rows
-from reconciliation.queries import mismatches
+from reconciliation.queries import invariants, mismatches
 from settld.stripe_gateway.queries import backlog
 
 ACTIVITY_ROWS = 10
@@ -49,6 +49,7 @@ def build(visit: Visit) -> rows.Today:
             inbox,
         ],
         overdue_stop=rows.overdue_stop(controls, now=now),
+        broken=rows.broken(invariants.open_cases(tenant_id=tenant_id), controls),
         shows_money=True,
         chart=rows.chart(cells, now=now),
         states=rows.states(cells, now=now),

@@ -4,28 +4,25 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 
-from reconciliation.api import schemas
+from reconciliation.api import ordered, schemas
 from reconciliation.services import scheduler
 from settld.api.fields import Body
-from settld.api.openapi import BOOL, INT, TEXT, describe, obj
+from settld.api.openapi import BOOL, TEXT, describe, obj
 from settld.api.requests import OpsRequest
 from settld.api.responses import Json
 from settld.api.views import OpsView
-from settld.core import clock
-from settld.core.errors import Invalid
 
-MOST_TENANTS, MOST_PERIODS, MOST_PROVIDERS = 1000, 24, 200
-_LIMIT = {"anyOf": [INT, {"type": "string", "pattern": "^[0-9]+$"}]}
+MOST_PROVIDERS = 200
 BODY = {
     "period": schemas.PERIOD,
     "month": schemas.PERIOD,
     "providerId": TEXT,
     "force": BOOL,
-    "maxTenants": _LIMIT,
-    "maxPeriodsPerTenant": _LIMIT,
-    "maxPeriods": _LIMIT,
-    "maxProvidersPerTenant": _LIMIT,
-    "maxProviders": _LIMIT,
+    "maxTenants": ordered.LIMIT,
+    "maxPeriodsPerTenant": ordered.LIMIT,
+    "maxPeriods": ordered.LIMIT,
+    "maxProvidersPerTenant": ordered.LIMIT,
+    "maxProviders": ordered.LIMIT,
     "providerSide": BOOL,
 }
 
@@ -59,15 +56,17 @@ def read_order(tenant_id: str, values: dict[str, Any]) -> scheduler.Order:
     limits = settings.MONEY_RAIL_RECONCILE
     return scheduler.Order(
         tenant_id=tenant_id,
-        period=_period(given),
+        period=ordered.period(given),
         provider_id=given.text("providerId", most=200),
         force=bool(given.boolean("force", default=True)),
-        max_tenants=_limit(given, "maxTenants", default=limits["max_tenants"], most=MOST_TENANTS),
-        max_periods_per_tenant=_limit(
-            given, "maxPeriodsPerTenant", "maxPeriods", default=limits["max_periods_per_tenant"],
-            most=MOST_PERIODS,
+        max_tenants=ordered.limit(
+            given, "maxTenants", default=limits["max_tenants"], most=ordered.MOST_TENANTS
         ),
-        max_providers_per_tenant=_limit(
+        max_periods_per_tenant=ordered.limit(
+            given, "maxPeriodsPerTenant", "maxPeriods", default=limits["max_periods_per_tenant"],
+            most=ordered.MOST_PERIODS,
+        ),
+        max_providers_per_tenant=ordered.limit(
             given, "maxProvidersPerTenant", "maxProviders", default=limits["max_providers_per_tenant"],
             most=MOST_PROVIDERS,
         ),
@@ -75,27 +74,3 @@ def read_order(tenant_id: str, values: dict[str, Any]) -> scheduler.Order:
             given.boolean("providerSide", default=bool(settings.PROVIDER_STATEMENT["enabled"]))
         ),
     )  # fmt: skip
-
-
-def _period(given: Body) -> str | None:
-    named = {text for key in ("period", "month") if (text := given.text(key))}
-    if not named:
-        return None
-    period = named.pop()
-    if named or not clock.is_period(period):
-        raise Invalid("invalid period", details={"message": "period must match YYYY-MM"})
-    return period
-
-
-def _limit(given: Body, *names: str, default: int, most: int) -> int:
-    """Read a positive integer under its name or alias."""
-    for name in names:
-        value = given.values.get(name)
-        if value is None:
-            continue
-        if isinstance(value, str) and value.isascii() and value.isdigit():
-            value = int(value) if len(value) <= 15 else most
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise Invalid(f"invalid {name}")
-        return min(value, most)
-    return min(default, most)

@@ -60,7 +60,7 @@ OVERLAY = obj(
 QUEUE_ROW = obj(
     {
         "sourceType": TEXT,
-        "period": PERIOD,
+        "period": maybe(PERIOD),
         "providerId": maybe(TEXT),
         "mismatchType": TEXT,
         "mismatchKey": TEXT,
@@ -162,6 +162,98 @@ RAIL_RECONCILE = obj(
     },
     optional=("truncated", "providerSide"),
 )
+_HASHES = many(maybe(TEXT))
+_PASSED = {"ok": BOOL, "period": maybe(TEXT), "basis": maybe(TEXT), "totalsKeys": INT, "entryCount": INT}
+_FAILED: dict[str, Schema] = {
+    "ok": BOOL,
+    "error": TEXT,
+    "mismatchCodes": many(TEXT),
+    "mismatches": many(
+        obj(
+            {
+                "mismatchType": TEXT,
+                "mismatchKey": TEXT,
+                "mismatchCode": TEXT,
+                "severity": one_of(*Severity.values),
+                "details": OBJECT,
+            }
+        )
+    ),
+}
+FINANCE_RECONCILE = obj(
+    {
+        "ok": {"type": "boolean", "enum": [True]},
+        "tenantId": TEXT,
+        "period": PERIOD,
+        "reportHash": TEXT,
+        "reconcile": {"anyOf": [obj(_PASSED), obj(_FAILED) | {"additionalProperties": True}]},
+        "inputs": obj(
+            {
+                "glBatchArtifactId": TEXT,
+                "glBatchArtifactHash": maybe(TEXT),
+                "partyStatementArtifactIds": many(TEXT),
+                "partyStatementArtifactHashes": _HASHES,
+            }
+        ),
+        "artifact": _ARTIFACT,
+        **{name: _QUEUED[name] for name in ("triageQueue", "triageSummary")},
+    }
+)
+FINANCE_RUN = obj(
+    {
+        "ok": BOOL,
+        "period": maybe(TEXT),
+        "runtimeMs": INT,
+        "summary": obj(
+            dict.fromkeys(
+                (
+                    "tenantCount", "attemptedPeriods", "reconciledPeriods", "passCount", "failCount",
+                    "skippedNoInputs", "erroredPeriods", "artifactsPersisted", "deliveriesCreated",
+                ),
+                INT,
+            )
+        ),
+        "results": many(
+            obj(
+                {
+                    "tenantId": TEXT,
+                    "period": maybe(TEXT),
+                    "status": one_of("pass", "fail", "skipped", "error"),
+                    **dict.fromkeys(("reportHash", "artifactId", "reason", "code", "error"), maybe(TEXT)),
+                }
+            )
+        ),
+        "skipped": BOOL,
+        "reason": one_of("disabled", "interval_not_elapsed"),
+        "nextEligibleAt": INSTANT,
+    },
+    optional=("skipped", "reason", "nextEligibleAt"),
+)  # fmt: skip
+INVARIANTS = obj(
+    {
+        "tenantId": TEXT,
+        "status": one_of("pass", "fail", "error", "not_checked"),
+        "lastRunAt": maybe(INSTANT),
+        "invariants": many(
+            obj(
+                {
+                    "name": TEXT,
+                    "severity": one_of(*Severity.values),
+                    "means": TEXT,
+                    "stopsPayouts": BOOL,
+                    "status": one_of("pass", "fail", "error", "not_checked"),
+                    "rowCount": INT,
+                    "triageKey": maybe(TEXT),
+                    "brokenSince": maybe(INSTANT),
+                    "checkedAt": maybe(INSTANT),
+                    "sweptAt": maybe(INSTANT),
+                    "runtimeMs": maybe(INT),
+                    "code": maybe(TEXT),
+                }
+            )
+        ),
+    }
+)
 ACTION = obj(
     {
         "actionId": TEXT,
@@ -180,7 +272,7 @@ TRIAGE = obj(
         "tenantId": TEXT,
         "triageKey": TEXT,
         "sourceType": one_of(*SourceType.values),
-        "period": TEXT,
+        "period": maybe(TEXT),
         "providerId": maybe(TEXT),
         "mismatchType": TEXT,
         "mismatchKey": TEXT,

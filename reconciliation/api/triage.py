@@ -25,6 +25,8 @@ INVALID: Final = "invalid reconciliation triage payload"
 INVALID_QUERY: Final = "invalid reconciliation triage query"
 MOST_METADATA_BYTES: Final = 16 * 1024
 _IDENTITY: Final = ("sourceType", "period", "month", "providerId", "mismatchType", "mismatchKey")
+# What these find may belong to no month.
+_WITHOUT_MONTH: Final = (SourceType.STRIPE_INBOX.value, SourceType.INVARIANT.value)
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 # Which column each optional member of the body sets, and the most characters that it takes.
 _TEXTS: Final = {
@@ -121,11 +123,11 @@ def _subject(given: Body, *, tenant_id: str) -> Subject:
     if not mismatch_type or not mismatch_key:
         raise Invalid("mismatchType and mismatchKey are required")
     period = _period(given)
-    if period is None:
+    if period is None and source_type not in _WITHOUT_MONTH:
         raise given.fault("period is required")
     subject = Subject(
         source_type=source_type,
-        period=period,
+        period=period or "",
         provider_id=given.text("providerId", most=200) or "",
         mismatch_type=mismatch_type,
         mismatch_key=mismatch_key,
@@ -195,7 +197,7 @@ def _document(row: Triage, history: list[TriageAction], live_hash: str) -> dict[
         "tenantId": row.tenant_id,
         "triageKey": row.triage_key,
         "sourceType": row.source_type,
-        "period": row.period,
+        "period": row.period or None,
         "providerId": row.provider_id or None,
         "mismatchType": row.mismatch_type,
         "mismatchKey": row.mismatch_key,

@@ -35,7 +35,10 @@ STANDINGS: Final[dict[str, Q]] = {
 
 @dataclass(frozen=True)
 class CaseFilter:
-    """Which cases to show; None leaves a column open to all, an owner of "" means nobody's."""
+    """Which cases to show; None leaves a column open to all, an owner of "" means nobody's.
+
+    With `keeps_core` a provider's cases come with those that belong to no provider.
+    """
 
     standing: str = "waiting"
     source_type: str | None = None
@@ -44,6 +47,7 @@ class CaseFilter:
     owner: str | None = None
     period: str | None = None
     provider_id: str | None = None
+    keeps_core: bool = False
     seen_before: dt.datetime | None = None
     text: str | None = None
 
@@ -76,11 +80,17 @@ def matching(*, tenant_id: str, wanted: CaseFilter) -> QuerySet[Mismatch]:
         "severity_rank": SEVERITY_RANKS[wanted.severity] if wanted.severity else None,
         "triage_owner": wanted.owner,
         "period": wanted.period,
-        "provider_id": wanted.provider_id,
+        "provider_id__in": _providers(wanted),
         "first_seen_at__lte": wanted.seen_before,
     }
     rows = rows.filter(**{column: value for column, value in columns.items() if value is not None})
     return rows.filter(_naming(tenant_id, wanted.text)) if wanted.text else rows
+
+
+def _providers(wanted: CaseFilter) -> list[str] | None:
+    if wanted.provider_id is None:
+        return None
+    return [wanted.provider_id, ""] if wanted.keeps_core else [wanted.provider_id]
 
 
 def _naming(tenant_id: str, text: str) -> Q:

@@ -9,7 +9,7 @@ from django.db.models import Count, Q, QuerySet
 
 from reconciliation.models import Mismatch, ReconcileReport
 from reconciliation.models.mismatch import OPEN
-from reconciliation.states import SEVERITY_RANKS
+from reconciliation.states import SEVERITY_RANKS, Side
 
 
 @dataclass(frozen=True)
@@ -94,5 +94,5 @@ def of_payout(*, tenant_id: str, operation_id: str) -> list[Mismatch]:
 
 def latest_reports(*, tenant_id: str, limit: int = 10) -> list[ReconcileReport]:
     """Give the reports that the latest runs stored or confirmed."""
-    rows = ReconcileReport.objects.filter(tenant_id=tenant_id)
+    rows = ReconcileReport.objects.filter(tenant_id=tenant_id).exclude(side=Side.FINANCE)
     return list(rows.order_by("-last_run_at", "id")[:limit])

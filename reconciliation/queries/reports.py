@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 
 from reconciliation.models import ProviderPeriod, ReconcileReport
+from reconciliation.states import Side
 from settld.maintenance.models import MaintenanceRun, MaintenanceState
 from settld.maintenance.status import RAILS
 
@@ -22,12 +23,17 @@ class ReportFilters:
 def matching(*, tenant_id: str, filters: ReportFilters) -> QuerySet[ReconcileReport]:
     """Select a tenant's reports; every row is one distinct result, `last_run_at` when it last held."""
     wanted = {name: value for name, value in vars(filters).items() if value is not None}
-    return ReconcileReport.objects.filter(tenant_id=tenant_id, **wanted)
+    return _rails(tenant_id).filter(**wanted)
+
+
+def _rails(tenant_id: str) -> QuerySet[ReconcileReport]:
+    """Select what was concluded about operations; a month's books have pages of their own."""
+    return ReconcileReport.objects.filter(tenant_id=tenant_id).exclude(side=Side.FINANCE)
 
 
 def latest(*, tenant_id: str, periods: list[str]) -> list[ReconcileReport]:
     """Give the newest result of each (period, provider, side) of some months; one query."""
-    rows = ReconcileReport.objects.filter(tenant_id=tenant_id, period__in=periods)
+    rows = _rails(tenant_id).filter(period__in=periods)
     return list(
         rows.order_by("period", "provider_id", "side", "-last_run_at").distinct(
             "period", "provider_id", "side"
@@ -45,7 +51,7 @@ def newest_of(*, tenant_id: str, period: str, provider_id: str, side: str) -> Re
 
 def find(*, tenant_id: str, artifact_id: str) -> ReconcileReport | None:
     """Give a report by the name of its artifact."""
-    return ReconcileReport.objects.filter(tenant_id=tenant_id, artifact_id=artifact_id).first()
+    return _rails(tenant_id).filter(artifact_id=artifact_id).first()
 
 
 def statement_periods(*, tenant_id: str, limit: int) -> list[str]:

@@ -14,6 +14,7 @@ from settld.core.errors import Conflict, Invalid
 
 MOST_OWNER: Final = 200
 MOST_NOTES: Final = 10_000
+MOST_ACTION: Final = 100
 SEEN: Final = "seenDetails"
 MOST_SEEN_BYTES: Final = 8 * 1024
 MOST_METADATA_BYTES: Final = 16 * 1024
@@ -51,6 +52,9 @@ ACTS: Final = {
 }
 
 
+APPLY: Final = "apply"
+
+
 class UnknownAct(Invalid):
     """There is no such act."""
 
@@ -79,13 +83,27 @@ class Said:
     reason: str = ""
     owner: str = ""
     severity: str = ""
+    status: str = ""
+    action: str = ""
+
+
+def act_of(said: Said) -> Act | None:
+    """Give the act that was meant; `apply` sets status, owner and severity at once, as a whole form says."""
+    if said.act != APPLY:
+        return ACTS.get(said.act)
+    if said.status not in TriageStatus.values:
+        return None
+    is_decided = said.status in DECIDED
+    return Act(APPLY, "Apply", said.status, needs_reason=is_decided, sets_owner=True, sets_severity=True)
 
 
 def check(said: Said) -> Act:
     """Give the act when it was told everything it needs; UnknownAct, ReasonMissing or Invalid otherwise."""
-    act = ACTS.get(said.act)
+    act = act_of(said)
     if act is None:
         raise UnknownAct()
+    if len(said.action) > MOST_ACTION:
+        raise Invalid(f"an action has at most {MOST_ACTION} characters")
     if act.needs_reason and not said.reason.strip():
         raise ReasonMissing()
     if len(said.reason) > MOST_NOTES:
@@ -94,7 +112,7 @@ def check(said: Said) -> Act:
         raise Invalid(f"an owner has at most {MOST_OWNER} characters")
     if act.sets_severity and said.severity not in ("", *Severity.values):
         raise Invalid("unknown severity")
-    if any("\x00" in text for text in (said.reason, said.owner)):
+    if any("\x00" in text for text in (said.reason, said.owner, said.action)):
         raise Invalid("a text holds a character that cannot be kept")
     return act
 
@@ -112,7 +130,7 @@ def change(said: Said, *, case: Mismatch | None, standing: Triage | None, action
         source_report_hash=(closing.last_report_hash or None) if closing is not None else None,
         metadata=closing_metadata(closing, standing) if closing is not None else None,
         sets_metadata=closing is not None,
-        action=action or f"triage_{act.name}",
+        action=action or said.action or f"triage_{act.name}",
     )
 
 

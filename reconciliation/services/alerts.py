@@ -15,7 +15,13 @@ from settld.core import clock
 from settld.core.principals import Actor
 
 ACTION: Final = "MONEY_RAIL_MISMATCH_ALERT"
-SOURCES: Final = (SourceType.MONEY_RAILS, SourceType.STRIPE_INBOX, SourceType.PROVIDER_STATEMENT)
+SOURCES: Final = (
+    SourceType.MONEY_RAILS,
+    SourceType.STRIPE_INBOX,
+    SourceType.PROVIDER_STATEMENT,
+    SourceType.FINANCE,
+    SourceType.INVARIANT,
+)
 MOST_KEYS: Final = 200
 GIVEN = Counter("money_rail_mismatch_alerts_total", "Mismatch alerts given")
 

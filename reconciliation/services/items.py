@@ -54,7 +54,7 @@ def books(*, tenant_id: str, period: str, provider_id: str, actor: Actor, now: d
             stored.deliveries_created if stored else 0,
         )  # fmt: skip
 
-    return _guarded("books", work, tenant_id=tenant_id, period=period, provider_id=provider_id)
+    return guarded(work, side="books", row=_broken(tenant_id, period, provider_id), failed_code=FAILED_CODE)
 
 
 def provider(*, tenant_id: str, period: str, provider_id: str, actor: Actor, now: dt.datetime) -> Item:
@@ -71,24 +71,38 @@ def provider(*, tenant_id: str, period: str, provider_id: str, actor: Actor, now
         }
         return Item(report.status, row, report.mismatch_count, report.artifact is not None)
 
-    return _guarded("provider", work, tenant_id=tenant_id, period=period, provider_id=provider_id)
+    return guarded(
+        work, side="provider", row=_broken(tenant_id, period, provider_id), failed_code=FAILED_CODE
+    )
 
 
-def _guarded(side: str, work: Callable[[], Item], *, tenant_id: str, period: str, provider_id: str) -> Item:
+def guarded(
+    work: Callable[[], Item],
+    *,
+    side: str,
+    row: dict[str, Any],
+    failed_code: str,
+    passes: type[Refusal] | None = None,
+) -> Item:
+    """Do one item's work; what breaks it becomes the item's own `error`, told in `row`.
+
+    A refusal of the kind `passes` is the caller's to word.
+    """
     try:
         item = _past_deadlocks(work)
     except Exception as error:
-        log.exception(
-            "money_rail_reconcile_item_failed", side=side, tenant_id=tenant_id, period=period,
-            provider_id=provider_id,
-        )  # fmt: skip
+        if passes is not None and isinstance(error, passes):
+            raise
+        named = {name: row[name] for name in ("period", "providerId") if name in row}
+        log.exception("reconcile_item_failed", side=side, tenant_id=row["tenantId"], **named)
         if isinstance(error, DatabaseError) and not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()  # the next item gets a connection that works
         told = error if isinstance(error, Refusal) else None
-        row = _row(tenant_id, period, provider_id, "error") | {"reportHash": None, "artifactId": None}
-        row["code"] = told.code if told else FAILED_CODE
-        row["error"] = told.message if told else type(error).__name__
-        item = Item("error", row)
+        words = {
+            "code": told.code if told else failed_code,
+            "error": told.message if told else type(error).__name__,
+        }
+        item = Item("error", row | words)
     ITEMS.labels(side=side, status=item.status).inc()
     return item
 
@@ -106,3 +120,7 @@ def _past_deadlocks(work: Callable[[], Item]) -> Item:
 
 def _row(tenant_id: str, period: str, provider_id: str, status: str) -> dict[str, Any]:
     return {"tenantId": tenant_id, "period": period, "providerId": provider_id, "status": status}
+
+
+def _broken(tenant_id: str, period: str, provider_id: str) -> dict[str, Any]:
+    return _row(tenant_id, period, provider_id, "error") | {"reportHash": None, "artifactId": None}

@@ -12,7 +12,7 @@ from reconciliation.models import Mismatch, ReconcileReport
 from reconciliation.services.rows import QueueRow
 from reconciliation.states import Side, SourceType
 from settld.artifacts import queries as artifacts
-from settld.artifacts.services import Draft, seal, store_missing
+from settld.artifacts.services import Draft, get_or_create, seal, store_missing
 from settld.core import clock, locks
 
 BATCH: Final = 1000
@@ -49,7 +49,12 @@ class StoredArtifact:
 
 @dataclass(frozen=True)
 class Document:
-    """A report to be kept: what it covers, of which side it speaks, and under which name."""
+    """A report to be kept: what it covers, of which side it speaks, and under which name.
+
+    `core` names period, providerId, status and summary. `body` is the whole document of a report whose
+    content decides all of it, its time included; without one the document is made from `core`, at the
+    time of the run.
+    """
 
     side: Side
     schema: str
@@ -58,16 +63,33 @@ class Document:
     core: dict[str, Any]
     mismatch_count: int
     truncated: dict[str, int]
+    body: dict[str, Any] | None = None
 
     @property
     def source(self) -> SourceType:
         """Name the source of the cases that it leaves."""
-        return SourceType.MONEY_RAILS if self.side is Side.BOOKS else SourceType.PROVIDER_STATEMENT
+        return _SOURCES[self.side]
+
+
+_SOURCES: Final = {
+    Side.BOOKS: SourceType.MONEY_RAILS,
+    Side.PROVIDER: SourceType.PROVIDER_STATEMENT,
+    Side.FINANCE: SourceType.FINANCE,
+}
 
 
 def statement_subject(provider_id: str) -> str:
     """Name a provider for `lock_subject` when it is its statement that is compared."""
     return f"{provider_id}\nprovider"
+
+
+def subject_name(*, source_type: str, provider_id: str) -> str:
+    """Name for `lock_subject` what the runs compare that find cases of a source."""
+    if source_type == SourceType.PROVIDER_STATEMENT:
+        return statement_subject(provider_id)
+    if source_type in (SourceType.FINANCE, SourceType.INVARIANT):
+        return f"\n{source_type}"  # no provider's id begins with a line end
+    return provider_id
 
 
 def lock_subject(*, tenant_id: str, period: str, provider_id: str) -> None:
@@ -80,27 +102,13 @@ def keep(
 ) -> StoredArtifact:
     """Store the report (the first row with this content wins) and bring the cases up to date."""
     core = document.core
-    body = {
-        "schemaVersion": document.schema,
-        "artifactType": document.schema,
-        "artifactId": document.artifact_id,
-        "tenantId": tenant_id,
-        "period": core["period"],
-        "providerId": core["providerId"],
-        "generatedAt": clock.iso(now),
-        "reportHash": document.report_hash,
-        "report": core,
-    } | ({"truncated": document.truncated} if document.truncated else {})
-    # Not get_or_create: a later run's document differs in generatedAt, and the first one stands.
-    sealed = seal(Draft(artifact_id=document.artifact_id, artifact_type=document.schema, body=body))
-    store_missing(tenant_id=tenant_id, documents=[sealed], now=now)
-    artifact = artifacts.get(tenant_id=tenant_id, artifact_id=document.artifact_id)
+    artifact_hash = _store(tenant_id=tenant_id, document=document, now=now)
     ReconcileReport.objects.bulk_create(
         [
             ReconcileReport(
                 tenant_id=tenant_id,
                 artifact_id=document.artifact_id,
-                artifact_hash=artifact.artifact_hash,
+                artifact_hash=artifact_hash,
                 period=core["period"],
                 provider_id=core["providerId"],
                 side=document.side,
@@ -125,7 +133,36 @@ def keep(
         report_hash=document.report_hash,
         now=now,
     )
-    return StoredArtifact(document.artifact_id, artifact.artifact_hash, deliveries_created=0)
+    return StoredArtifact(document.artifact_id, artifact_hash, deliveries_created=0)
+
+
+def _store(*, tenant_id: str, document: Document, now: dt.datetime) -> str:
+    """Store the document once; gives the hash of what stands under its name."""
+    core = document.core
+    if document.body is not None:
+        stored, _ = get_or_create(
+            tenant_id=tenant_id,
+            artifact_id=document.artifact_id,
+            artifact_type=document.schema,
+            body=document.body,
+            now=now,
+        )
+        return stored.artifact_hash
+    body = {
+        "schemaVersion": document.schema,
+        "artifactType": document.schema,
+        "artifactId": document.artifact_id,
+        "tenantId": tenant_id,
+        "period": core["period"],
+        "providerId": core["providerId"],
+        "generatedAt": clock.iso(now),
+        "reportHash": document.report_hash,
+        "report": core,
+    } | ({"truncated": document.truncated} if document.truncated else {})
+    # Not get_or_create: a later run's document differs in generatedAt, and the first one stands.
+    sealed = seal(Draft(artifact_id=document.artifact_id, artifact_type=document.schema, body=body))
+    store_missing(tenant_id=tenant_id, documents=[sealed], now=now)
+    return artifacts.get(tenant_id=tenant_id, artifact_id=document.artifact_id).artifact_hash
 
 
 def record(*, tenant_id: str, queue: Iterable[QueueRow], report_hash: str, now: dt.datetime) -> None:
@@ -202,3 +239,9 @@ def clear_absent(
         cleared_at__isnull=True,
     ).exclude(last_report_hash=report_hash)
     return gone.update(cleared_at=now)
+
+
+def clear(*, tenant_id: str, triage_keys: list[str], now: dt.datetime) -> int:
+    """Close single cases that are no longer found; the caller holds their locks."""
+    rows = Mismatch.objects.filter(tenant_id=tenant_id, triage_key__in=triage_keys, cleared_at__isnull=True)
+    return rows.update(cleared_at=now)

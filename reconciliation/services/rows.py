@@ -84,8 +84,8 @@ class QueueRow:
         """Show the row as the wire does, with the decision about it when there is one."""
         return {
             "sourceType": self.source_type,
-            "period": self.period,
-            "providerId": self.provider_id,
+            "period": self.period or None,
+            "providerId": self.provider_id or None,
             "mismatchType": self.kind.mismatch_type,
             "mismatchKey": self.mismatch_key,
             "mismatchCode": self.kind.mismatch_code,
@@ -116,6 +116,12 @@ def queue(*, period: str, provider_id: str, mismatches: dict[str, list[dict[str,
         for group, rows in mismatches.items()
         for row in rows
     ]
+
+
+def finance_row(*, period: str, mismatch: dict[str, Any]) -> QueueRow:
+    """Shape one mismatch of a finance report; such cases belong to no provider."""
+    kind = Kind(mismatch["mismatchType"], mismatch["mismatchCode"], mismatch["severity"])
+    return QueueRow(SourceType.FINANCE.value, period, "", kind, mismatch["mismatchKey"], mismatch["details"])
 
 
 def queue_row(*, period: str, provider_id: str, group: str, row: dict[str, Any]) -> QueueRow:

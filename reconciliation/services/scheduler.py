@@ -1,30 +1,23 @@
-"""Reconcile runs: one at a time over beat, API and command; gated, fair over tenants, items on their own.
+"""The money rails' reconcile rounds: what they cover, and how their results are worded.
 
 Source: spec/money-rails.md 6 and 2.7.
 """
 
 import datetime as dt
-import time
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.conf import settings
 
-from reconciliation.services import items, run_results, statement_lines, statement_pull, turns
+from reconciliation.services import items, rounds, run_results, statement_lines, statement_pull, turns
+from reconciliation.services.rounds import Round, Told
 from reconciliation.services.run_results import Covered
-from settld.api.requests import DEFAULT_TENANT
-from settld.audit import services as audit
-from settld.core import clock, tenancy, transactions
+from settld.core import clock
 from settld.core.principals import Actor
-from settld.maintenance.models import MaintenanceRun
-from settld.maintenance.services import Plan, note_state, run_exclusively
-from settld.maintenance.states import GLOBAL, RunOutcome, RunScope
 from settld.maintenance.status import RAILS as KIND
 
 LOCK_KEY: Final = "settld:maintenance:money_rail_reconcile:v1"
 ACTION: Final = "MAINTENANCE_MONEY_RAIL_RECONCILE_RUN"
-RUNNER: Final = Actor.system("maintenance_runner")
-BUDGET: Final = dt.timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -65,87 +58,50 @@ class Order:
         }
 
 
-class NotDue(Exception):
-    """The interval has not elapsed; nothing was done."""
-
-    def __init__(self, next_eligible_at: dt.datetime) -> None:
-        super().__init__("interval_not_elapsed")
-        self.next_eligible_at = next_eligible_at
+def run(order: Order, *, actor: Actor = rounds.RUNNER, path: str | None = None) -> dict[str, Any]:
+    """Run what is ordered, or say why not; gives the result as the spec words it (see rounds.Round.run)."""
+    return Round(JOB, order, actor, path).run()
 
 
-def run(order: Order, *, actor: Actor = RUNNER, path: str | None = None) -> dict[str, Any]:
-    """Run what is ordered, or say why not; gives the result as the spec words it.
+class _Rails:
+    """The rails' job: both comparisons of each tenant's newest months at every provider."""
 
-    With a `path` (a call of the API) exactly one audit row is written in every outcome; a scheduled run
-    that is not due leaves none. Raises MaintenanceAlreadyRunning, MaintenanceRunFailed, AuditLogFailed.
-    """
-    if not settings.MONEY_RAIL_RECONCILE["enabled"]:
-        return _skip(order, {"reason": "disabled"}, actor=actor, path=path)
-    try:
-        _require_due(order)
-        return _run(order, actor=actor, path=path)
-    except NotDue as early:
-        reason = {"reason": "interval_not_elapsed", "nextEligibleAt": clock.iso(early.next_eligible_at)}
-        return _skip(order, reason, actor=actor, path=path)
+    kind = KIND
+    turn = turns.TURN
+    lock_key = LOCK_KEY
+    action = ACTION
+    target = "money_rails_reconcile"
+    failed_code = run_results.ITEMS_FAILED
+    budget = rounds.BUDGET
+    is_routine = None
 
+    def limits(self) -> dict[str, Any]:
+        return dict(settings.MONEY_RAIL_RECONCILE)
 
-def _require_due(order: Order) -> None:
-    interval = settings.MONEY_RAIL_RECONCILE["interval_seconds"]
-    if order.force or not interval:
-        return
-    state = turns.state_of(tenant_id=order.tenant_id or GLOBAL, kind=KIND)
-    if state and state.next_eligible_at and state.next_eligible_at > clock.now():
-        raise NotDue(state.next_eligible_at)
+    def begin(self, order: Order, *, now: dt.datetime) -> dict[str, Any] | None:
+        return _pull(order, now=now)
 
+    def cover(self, tenant_id: str, order: Order, *, actor: Actor) -> Covered:
+        return _cover(tenant_id, order, actor=actor)
 
-def _run(order: Order, *, actor: Actor, path: str | None) -> dict[str, Any]:
-    interval = settings.MONEY_RAIL_RECONCILE["interval_seconds"]
-    plan = Plan(
-        kind=KIND,
-        lock_key=LOCK_KEY,
-        tenant_id=order.tenant_id,
-        actor=actor,
-        audit_action=ACTION,
-        audit_target="money_rails_reconcile",
-        audit_tenant_id=order.tenant_id or DEFAULT_TENANT,
-        path=path,
-        inputs=order.inputs,
-        interval=dt.timedelta(seconds=interval) if interval else None,
-    )
+    def tell(self, told: Told) -> dict[str, Any]:
+        return run_results.result(
+            tenant_id=told.order.tenant_id,
+            inputs=told.order.inputs,
+            covered=told.done,
+            pulled=run_results.for_one_tenant(told.begun) if told.of_one_tenant else told.begun,
+            started_at=told.started_at,
+            runtime_ms=told.runtime_ms,
+        )
 
-    def work() -> tuple[dict[str, Any], dict[str, Any]]:
-        result = _cover_all(order, plan, actor=actor)
-        return result["summary"], result
+    def summarise(self, done: list[Covered]) -> dict[str, Any]:
+        return run_results.summarise(done)
 
-    # The gate is asked again once the lock is held: a run that ended meanwhile has moved it.
-    finished = run_exclusively(plan, work, require_due=lambda: _require_due(order))
-    return finished.result
+    def leaves_history(self, done: Covered) -> bool:
+        return True
 
 
-def _cover_all(order: Order, plan: Plan, *, actor: Actor) -> dict[str, Any]:
-    started_at, started = clock.now(), time.monotonic()
-    pulled = _pull(order, now=started_at)
-    covered: list[Covered] = []
-    for tenant_id in [order.tenant_id] if order.tenant_id else turns.tenants(limit=order.max_tenants):
-        if not order.tenant_id and time.monotonic() - started > BUDGET.total_seconds():
-            break  # whoever is left comes first in the next run
-        with tenancy.tenant_scope(tenant_id):
-            if not order.tenant_id:
-                turns.take(tenant_id=tenant_id, now=clock.now())
-            done = _cover(tenant_id, order, actor=actor)
-            if not order.tenant_id:
-                _note(done, order, pulled)
-        covered.append(done)
-    plan.figures["mismatchCount"] = sum(done.mismatch_count for done in covered)
-    runtime_ms = round((time.monotonic() - started) * 1000)
-    return run_results.result(
-        tenant_id=order.tenant_id,
-        inputs=order.inputs,
-        covered=covered,
-        pulled=run_results.for_one_tenant(pulled) if order.tenant_id else pulled,
-        started_at=started_at,
-        runtime_ms=runtime_ms,
-    )
+JOB: Final = _Rails()
 
 
 def _pull(order: Order, *, now: dt.datetime) -> dict[str, Any] | None:
@@ -160,7 +116,6 @@ def _pull(order: Order, *, now: dt.datetime) -> dict[str, Any] | None:
 
 def _cover(tenant_id: str, order: Order, *, actor: Actor) -> Covered:
     done = Covered(tenant_id, clock.now())
-    started = time.monotonic()
     periods = (
         [order.period]
         if order.period
@@ -196,7 +151,6 @@ def _cover(tenant_id: str, order: Order, *, actor: Actor) -> Covered:
                 tenant_id=tenant_id, period=period, provider_id=provider_id, actor=actor, now=clock.now()
             )
         )
-    done.runtime_ms = round((time.monotonic() - started) * 1000)
     return done
 
 
@@ -213,76 +167,3 @@ def _statement_subjects(
             tenant_id=tenant_id, providers=read, limit=order.max_periods_per_tenant
         )
     return sorted(subjects, key=lambda subject: (subject[0], subject[1]), reverse=True)
-
-
-# --- What is left behind ----------------------------------------------------------------------------
-def _note(done: Covered, order: Order, pulled: dict[str, Any] | None) -> None:
-    """Leave the state and history row of one tenant of a run over all, reduced to what concerns it."""
-    interval = settings.MONEY_RAIL_RECONCILE["interval_seconds"]
-    finished_at = done.started_at + dt.timedelta(milliseconds=done.runtime_ms)
-    result = run_results.result(
-        tenant_id=None,
-        inputs=order.inputs,
-        covered=[done],
-        pulled=run_results.for_one_tenant(pulled),
-        started_at=done.started_at,
-        runtime_ms=done.runtime_ms,
-    )
-    outcome = RunOutcome.OK if done.is_ok else RunOutcome.ERROR
-    code = None if done.is_ok else run_results.ITEMS_FAILED
-    with transactions.atomic():
-        note_state(
-            tenant_id=done.tenant_id,
-            kind=KIND,
-            outcome=outcome,
-            ran_at=done.started_at,
-            finished_at=finished_at,
-            runtime_ms=done.runtime_ms,
-            result=result,
-            code=code,
-            next_eligible_at=done.started_at + dt.timedelta(seconds=interval) if interval else None,
-        )
-        MaintenanceRun.objects.create(
-            tenant_id=done.tenant_id,
-            kind=KIND,
-            scope=RunScope.GLOBAL,
-            started_at=done.started_at,
-            finished_at=finished_at,
-            outcome=outcome,
-            runtime_ms=done.runtime_ms,
-            inputs=order.inputs,
-            summary=result["summary"],
-            figures={"mismatchCount": done.mismatch_count},
-            code=code,
-        )
-
-
-def _skip(order: Order, reason: dict[str, Any], *, actor: Actor, path: str | None) -> dict[str, Any]:
-    """Answer without running; a call of the API is audited all the same."""
-    scope = RunScope.TENANT if order.tenant_id else RunScope.GLOBAL
-    tenant_id = order.tenant_id or DEFAULT_TENANT
-    summary = run_results.summarise([])
-    if path is not None:
-        with tenancy.tenant_scope(tenant_id), transactions.atomic():
-            audit.append_now(
-                tenant_id=tenant_id,
-                actor=actor,
-                action=ACTION,
-                target_type="maintenance",
-                target_id="money_rails_reconcile",
-                details={
-                    "path": path,
-                    "outcome": RunOutcome.OK.value,
-                    "scope": scope.value,
-                    **order.inputs,
-                    "runtimeMs": 0,
-                    "summary": summary,
-                    "code": None,
-                    "skipped": True,
-                    **reason,
-                },
-            )
-    return {
-        "ok": True, "skipped": True, **reason, "scope": scope.value, "tenantId": order.tenant_id,
-        **order.inputs, "runtimeMs": 0, "summary": summary, "results": [],
-    }  # fmt: skip

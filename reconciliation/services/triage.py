@@ -14,7 +14,7 @@ from django.db import connection
 from reconciliation.models import Mismatch, Triage, TriageAction
 from reconciliation.services import keeping
 from reconciliation.services.rows import triage_key
-from reconciliation.states import DECIDED, SourceType, TriageStatus
+from reconciliation.states import DECIDED, TriageStatus
 from settld.audit import services as audit
 from settld.core import failpoints
 from settld.core.errors import Conflict, Invalid, NotFound
@@ -226,8 +226,7 @@ def _lock_mismatches(tenant_id: str, wanted: Sequence[Wanted]) -> dict[str, Mism
 
 def _writer(subject: Subject) -> tuple[str, str]:
     """Name the run that may be about to write a case, as that run names what it locks."""
-    is_statement = subject.source_type == SourceType.PROVIDER_STATEMENT
-    name = keeping.statement_subject(subject.provider_id) if is_statement else subject.provider_id
+    name = keeping.subject_name(source_type=subject.source_type, provider_id=subject.provider_id)
     return subject.period, name
 
 

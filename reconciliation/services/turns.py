@@ -20,15 +20,15 @@ SELECT tenant.tenant_id
 FROM tenant LEFT JOIN maintenance_state AS turn ON turn.tenant_id = tenant.tenant_id AND turn.kind = %s
 ORDER BY turn.last_run_at NULLS FIRST, tenant.tenant_id COLLATE "C" LIMIT %s
 """
-# Jumps from month to month along the index, however many instructions a month has.
+# Jumps from month to month along the index, however many documents a month has.
 _PERIODS: Final = """
 WITH RECURSIVE newest (period) AS (
   (SELECT period FROM artifact
-   WHERE tenant_id = %(tenant_id)s AND artifact_type = 'PayoutInstruction.v1' AND period IS NOT NULL
+   WHERE tenant_id = %(tenant_id)s AND artifact_type = %(artifact_type)s AND period IS NOT NULL
    ORDER BY period DESC LIMIT 1)
   UNION ALL
   SELECT (SELECT period FROM artifact
-          WHERE tenant_id = %(tenant_id)s AND artifact_type = 'PayoutInstruction.v1'
+          WHERE tenant_id = %(tenant_id)s AND artifact_type = %(artifact_type)s
             AND period < newest.period ORDER BY period DESC LIMIT 1)
   FROM newest WHERE newest.period IS NOT NULL
 )
@@ -55,27 +55,29 @@ _LOOKS_BACK: Final = dt.timedelta(days=30)
 _MOST_MONTHS: Final = 50
 
 
-def tenants(*, limit: int) -> list[str]:
+def tenants(*, limit: int, turn: str = TURN) -> list[str]:
     """List the tenants whose last scheduled turn is longest ago, those that never had one first."""
     scope = tenancy.platform_scope(reason="reconciliation: whose turn it is")
     with scope, transactions.atomic(), connection.cursor() as cursor:
-        cursor.execute(_TENANTS, [TURN, limit])
+        cursor.execute(_TENANTS, [turn, limit])
         return [row[0] for row in cursor.fetchall()]
 
 
-def take(*, tenant_id: str, now: dt.datetime) -> None:
+def take(*, tenant_id: str, now: dt.datetime, turn: str = TURN) -> None:
     """Note that a tenant has its turn, before it: one that breaks the worker does not come first for ever."""
     with transactions.atomic():
         note_state(
-            tenant_id=tenant_id, kind=TURN, outcome=RunOutcome.RUNNING, ran_at=now, finished_at=now,
+            tenant_id=tenant_id, kind=turn, outcome=RunOutcome.RUNNING, ran_at=now, finished_at=now,
             runtime_ms=0, result=None,
         )  # fmt: skip
 
 
-def periods(*, tenant_id: str, limit: int) -> list[str]:
-    """List a tenant's months with payout instructions, newest first."""
+def periods(*, tenant_id: str, limit: int, artifact_type: str = "PayoutInstruction.v1") -> list[str]:
+    """List a tenant's months that have documents of a type (unless told otherwise, payout instructions),
+    newest first.
+    """
     with transactions.atomic(), connection.cursor() as cursor:
-        cursor.execute(_PERIODS, {"tenant_id": tenant_id, "limit": limit})
+        cursor.execute(_PERIODS, {"tenant_id": tenant_id, "limit": limit, "artifact_type": artifact_type})
         return [row[0] for row in cursor.fetchall()]
 
 

@@ -8,7 +8,7 @@ from settld.maintenance import queries, status
 from settld.maintenance.models import MaintenanceState
 from settld.maintenance.states import GLOBAL, RunOutcome, RunScope
 
-KINDS = (status.RETENTION, status.FINANCE, status.RAILS)
+KINDS = (status.RETENTION, status.FINANCE, status.RAILS, status.INVARIANTS)
 
 
 def samples() -> Iterator[Sample]:

@@ -14,11 +14,13 @@ from settld.outbox import queries as outbox
 
 STARTED_AT = dt.datetime.fromtimestamp(psutil.Process().create_time(), tz=dt.UTC)
 RETENTION, FINANCE, RAILS = "retention_cleanup", "finance_reconcile", "money_rails_reconcile"
+INVARIANTS = "invariants"
 # The beat tasks that make a section's `enabled` true once the schedule holds them.
-FINANCE_TASK, RAILS_TASK, STRIPE_SYNC_TASK = (
+FINANCE_TASK, RAILS_TASK, STRIPE_SYNC_TASK, INVARIANTS_TASK = (
     "reconciliation.finance_tick",
     "reconciliation.money_rails_tick",
     "billing.stripe_sync",
+    "reconciliation.invariants_tick",
 )
 
 
@@ -59,6 +61,7 @@ def read(*, tenant_id: str, now: dt.datetime) -> dict[str, Any]:
             "retentionCleanup": _retention(states.get(RETENTION)),
             "financeReconciliation": _finance(states.get(FINANCE)),
             "moneyRailReconciliation": _rails(states.get(RAILS)),
+            "invariants": _invariants(states.get(INVARIANTS)),
             "billingStripeSync": _stripe_sync(),
         },
         "reasons": {"topAppendRejected": [], "topIngestRejected": []},
@@ -119,12 +122,25 @@ def _rails(state: MaintenanceState | None) -> dict[str, Any]:
 
 
 def _finance(state: MaintenanceState | None) -> dict[str, Any]:
-    limits: dict[str, Any] = getattr(settings, "FINANCE_RECONCILE", {})
+    limits = settings.FINANCE_RECONCILE
     return {
-        "enabled": bool(limits.get("enabled", True)) and is_scheduled(FINANCE_TASK),
-        "intervalSeconds": limits.get("interval_seconds"),
-        "maxTenants": limits.get("max_tenants"),
-        "maxPeriodsPerTenant": limits.get("max_periods_per_tenant"),
+        "enabled": bool(limits["enabled"]) and is_scheduled(FINANCE_TASK),
+        "intervalSeconds": limits["interval_seconds"],
+        "maxTenants": limits["max_tenants"],
+        "maxPeriodsPerTenant": limits["max_periods_per_tenant"],
+        **_last_run(state),
+    }
+
+
+def _invariants(state: MaintenanceState | None) -> dict[str, Any]:
+    """Tell when the tenant's invariants were last looked at; `broken` names those that do not hold."""
+    limits = settings.INVARIANTS
+    result = (state.last_result if state else None) or {}
+    return {
+        "enabled": bool(limits["enabled"]) and is_scheduled(INVARIANTS_TASK),
+        "intervalSeconds": limits["interval_seconds"],
+        "maxTenants": limits["max_tenants"],
+        "broken": [row["name"] for row in result.get("results", []) if row["status"] == "fail"],
         **_last_run(state),
     }
 

@@ -41,7 +41,13 @@ def test_a_tenant_without_runs_sees_the_full_shape(db, api):
     assert {key: rails[key] for key in NEVER} == NEVER
     assert (rails["intervalSeconds"], rails["maxTenants"]) == (300, 50)
     assert (rails["maxPeriodsPerTenant"], rails["maxProvidersPerTenant"]) == (2, 10)
-    assert sections["financeReconciliation"]["enabled"] is False
+    finance = sections["financeReconciliation"]
+    assert finance == NEVER | {
+        "enabled": True, "intervalSeconds": 300, "maxTenants": 50, "maxPeriodsPerTenant": 2,
+    }  # fmt: skip
+    assert sections["invariants"] == NEVER | {
+        "enabled": True, "intervalSeconds": 60, "maxTenants": 200, "broken": [],
+    }  # fmt: skip
     assert sections["billingStripeSync"]["enabled"] is False
 
 

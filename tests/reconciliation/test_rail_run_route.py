@@ -131,7 +131,7 @@ def test_a_run_that_breaks_is_500_and_audited(api, monkeypatch):
     def broken(*_arguments, **_more):
         raise ValueError("unforeseen")
 
-    monkeypatch.setattr(scheduler, "_cover_all", broken)
+    monkeypatch.setattr(scheduler, "_cover", broken)
     assert refusal(api.post(PATH, {})) == (500, "MAINTENANCE_RUN_FAILED")
     assert [audit["outcome"] for audit in audits()] == ["error"]
 

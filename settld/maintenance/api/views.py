@@ -57,6 +57,15 @@ STATUS = openapi.obj(
                 "moneyRailReconciliation": openapi.obj(
                     {**GATES, "maxProvidersPerTenant": openapi.INT, **LAST_RUN}
                 ),
+                "invariants": openapi.obj(
+                    {
+                        "enabled": openapi.BOOL,
+                        "intervalSeconds": openapi.INT,
+                        "maxTenants": openapi.INT,
+                        "broken": openapi.many(openapi.TEXT),
+                        **LAST_RUN,
+                    }
+                ),
                 "billingStripeSync": openapi.obj(
                     {
                         "enabled": openapi.BOOL,

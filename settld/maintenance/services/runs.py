@@ -42,7 +42,9 @@ class Plan:
     """What is to be run, for whom and by whom.
 
     `audit_tenant_id` is where the audit row goes; a run over all tenants has `tenant_id=None` and is
-    audited under the default tenant.
+    audited under the default tenant. `is_routine` is for a watch that looks every minute: of the results of
+    runs that went well it tells those that deserve no rows, so that audit and history are not buried in
+    them; the state is noted all the same, and a run that breaks always leaves its rows.
     """
 
     kind: str
@@ -56,6 +58,7 @@ class Plan:
     inputs: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)  # filled in by the work
     interval: dt.timedelta | None = None
+    is_routine: Callable[[dict[str, Any]], bool] | None = None
 
     @property
     def owner(self) -> str:
@@ -84,10 +87,10 @@ Work = Callable[[], tuple[dict[str, Any], dict[str, Any]]]
 def run_exclusively(plan: Plan, work: Work, *, require_due: Callable[[], None] | None = None) -> Finished:
     """Run `work` while holding the kind's lock; it gives (summary, result), and manages its own transactions.
 
-    Exactly one audit row and one history row per call. A result with `ok: False` (some parts failed, the
-    rest was done) is recorded as an error, and returned. `require_due` is asked once the lock is held and
-    before anything is written; what it raises ends the call without a trace. Raises
-    MaintenanceAlreadyRunning at once when the lock is taken (state and gate stay as they were),
+    Exactly one audit row and one history row per call (but see Plan.is_routine). A result with `ok: False`
+    (some parts failed, the rest was done) is recorded as an error, and returned. `require_due` is asked
+    once the lock is held and before anything is written; what it raises ends the call without a trace.
+    Raises MaintenanceAlreadyRunning at once when the lock is taken (state and gate stay as they were),
     MaintenanceRunFailed when the work broke.
     Source: spec/platform-operations.md 7.2.
     """
@@ -103,11 +106,13 @@ def run_exclusively(plan: Plan, work: Work, *, require_due: Callable[[], None] |
     with locks.session_advisory(plan.lock_key) as is_ours:
         if not is_ours:
             run.code = MaintenanceAlreadyRunning.code
-            _end(plan, run, outcome=RunOutcome.ALREADY_RUNNING, started=started)
+            if plan.is_routine is None:
+                _end(plan, run, outcome=RunOutcome.ALREADY_RUNNING, started=started)
             raise MaintenanceAlreadyRunning()
         if require_due is not None:
             require_due()
-        _save(plan, run)  # before the work, so that a run that dies has left its row
+        if plan.is_routine is None:
+            _save(plan, run)  # before the work, so that a run that dies has left its row
         try:
             summary, result = work()
         except Exception as error:
@@ -143,11 +148,14 @@ def _end(
     RUNS.labels(kind=plan.kind, result=outcome.value, scope=plan.scope.value, dry_run=is_dry).inc()
     if outcome == RunOutcome.ERROR:
         FAILED.labels(kind=plan.kind, scope=plan.scope.value).inc()
+    leaves_rows = outcome != RunOutcome.OK or plan.is_routine is None or not plan.is_routine(result or {})
     with transactions.atomic():
-        with tenancy.tenant_scope(plan.audit_tenant_id):
-            run.audit_id = _audit(plan, run)
+        if leaves_rows:
+            with tenancy.tenant_scope(plan.audit_tenant_id):
+                run.audit_id = _audit(plan, run)
         with tenancy.tenant_scope(plan.owner):
-            run.save()
+            if leaves_rows:
+                run.save()
             if outcome != RunOutcome.ALREADY_RUNNING:
                 note_state(
                     tenant_id=plan.owner,
