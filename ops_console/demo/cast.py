@@ -34,7 +34,7 @@ class Party:
     @property
     def account_id(self) -> str:
         """Name the party's account at the provider."""
-        return f"acct_demo_{self.party_id.removeprefix('party_')}"
+        return f"acct_demo_{self.party_id.rpartition(':')[2].removeprefix('party_')}"
 
 
 @dataclass(frozen=True)

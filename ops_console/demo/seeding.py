@@ -7,7 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ops_console.demo import billing, cast, connect, debts, decisions, payouts, stripe_stories, two_people
+from ops_console.demo import (
+    agents_money,
+    billing,
+    cast,
+    connect,
+    debts,
+    decisions,
+    payouts,
+    stripe_stories,
+    two_people,
+)
+from ops_console.demo.agents_cast import CEDAR
 from ops_console.demo.cast import SANDBOX, STRIPE, TROUPES, Troupe
 from ops_console.demo.http import Api, DemoError, Server, Simulator, part
 
@@ -40,8 +51,7 @@ def seed(world: World) -> bool:
     Each step finds its earlier effect, so a seeding that was cut short is finished by the next.
     """
     if is_complete(world):
-        world.say("the demo is there already")
-        return False
+        return _seed_agents(world) or _say_it_is_there(world)
     months = _months(world)
     for troupe in TROUPES:
         _make_tenant(world, troupe)
@@ -63,6 +73,22 @@ def seed(world: World) -> bool:
         billing.sell_once(world.api(subscriber), world.simulator, subscriber, say=world.say)
     two_people.ask(world.api(TROUPES[0]))
     _mark_complete(world, months)
+    _seed_agents(world)
+    return True
+
+
+def _say_it_is_there(world: World) -> bool:
+    world.say("the demo is there already")
+    return False
+
+
+def _seed_agents(world: World) -> bool:
+    """Tell the story of the tenant whose agents work, unless it has been told."""
+    api = world.api(CEDAR)
+    if agents_money.is_complete(api):
+        return False
+    _make_tenant(world, CEDAR)
+    agents_money.play(api, world.simulator, _providers(world), say=world.say)
     return True
 
 

@@ -6,6 +6,7 @@ from ops_console import words
 from ops_console.errors import Fact
 from ops_console.journal import links
 from ops_console.journal.listing import BOOKS, signed
+from ops_console.runs.forward import payouts_of
 from settld.core.errors import NotFound
 from settld.ledger.models import Allocation, JournalEntry, Posting
 
@@ -49,7 +50,7 @@ class Entry:
 
 
 def build(*, tenant_id: str, entry_id: str) -> Entry:
-    """Read an entry in four queries. Raises EntryNotFound."""
+    """Read an entry in four queries, in six if an adjustment made it. Raises EntryNotFound."""
     entry = JournalEntry.objects.filter(tenant_id=tenant_id, entry_id=entry_id).first()
     if entry is None:
         raise EntryNotFound()
@@ -96,6 +97,11 @@ def _facts(entry: JournalEntry, *, has_twin: bool) -> list[Fact]:
     if operation_id := links.operation_of(entry.entry_id):
         shown = words.payout_subject(operation_id)
         facts.append(Fact("Payout", shown, href=links.payout_search(operation_id)))
+    if adjustment_id := links.adjustment_of(entry.entry_id):
+        facts.append(Fact("Adjustment", adjustment_id, is_code=True))
+        paid = payouts_of(tenant_id=entry.tenant_id, ref_ids=[adjustment_id]).get(adjustment_id)
+        if paid:
+            facts.append(Fact("Paid out", paid.text, href=paid.href))
     if has_twin:
         twin = links.twin_of(entry.entry_id)
         facts.append(Fact("Same effect, other book", twin, href=links.entry_href(twin), is_code=True))

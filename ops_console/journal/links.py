@@ -8,6 +8,7 @@ from django.urls import reverse
 
 _JOB: Final = re.compile(r"^job:(\S+) ")
 _PAYOUT: Final = re.compile(r"^(?:jnl_)?payout_(?:return_|recovery_return_|recovery_)?(mop_.+)$")
+_RELEASED: Final = re.compile(r"^(?:jnl_)?escrow_(?:release|forfeit)_(sadj_.+)$")
 _WALLET: Final = re.compile(r"^wallet:.+:wallet_([^:]+(?::[^:]+)*):(?:available|escrow_locked)$")
 TWIN: Final = "jnl_"
 
@@ -42,6 +43,21 @@ def operation_of(entry_id: str) -> str:
     """Give the payout operation that an entry moved money for; blank when none."""
     match = _PAYOUT.match(entry_id)
     return match[1] if match else ""
+
+
+def adjustment_of(entry_id: str) -> str:
+    """Give the adjustment that let a hold's money go by an entry; blank when none."""
+    match = _RELEASED.match(entry_id)
+    return match[1] if match else ""
+
+
+def adjustment_href(adjustment_id: str) -> str:
+    """Name the page of the entry that an adjustment without a run made; blank where it made none."""
+    if adjustment_id.startswith("sadj_agmt_"):
+        return entry_href(f"{TWIN}escrow_release_{adjustment_id}")
+    if adjustment_id.startswith("sadj_rec_"):
+        return entry_href(f"{TWIN}payout_recovery_{adjustment_id.removeprefix('sadj_rec_')}")
+    return ""
 
 
 def payout_search(operation_id: str) -> str:

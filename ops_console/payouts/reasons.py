@@ -93,7 +93,7 @@ def _href(row: PayoutAllocation, run_id: str) -> str:
         return links.entry_href(row.ref_id)
     if run_id:
         return f"{links.run_href(run_id)}#{row.ref_id}"
-    return ""
+    return links.adjustment_href(row.ref_id) if row.ref_kind == "settlement_adjustment" else ""
 
 
 def _entries(operation: Operation, found: Reasons) -> list[Fact]:

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from ops_console.demo.agents_cast import CEDAR
 from ops_console.demo.cast import TROUPES, closed_months
 from ops_console.demo.http import DemoError, Server, Simulator
 from ops_console.demo.people import PEOPLE
@@ -20,9 +21,9 @@ from settld.core import clock
 
 
 class Command(BaseCommand):
-    """Seed through the public API, over HTTP; run again, it changes nothing."""
+    """Seed through the public API, and the agents' past by the product's verbs; again, it changes nothing."""
 
-    help = "Seed a running deployment through its public API: two tenants, forty parties, many payouts."
+    help = "Seed a running deployment through its public API: three tenants, agents, parties, payouts."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take addresses and the token; the launcher gives them in the environment."""
@@ -79,12 +80,12 @@ def _write_down(world: World, *, has_people: bool) -> None:
     password = os.environ.get("SETTLD_DEMO_PASSWORD", "")
     content = {
         "logins": [
-            {"username": one.username, "password": password, "role": one.role, "tenantId": "both tenants"}
+            {"username": one.username, "password": password, "role": one.role, "tenantId": "all tenants"}
             for one in (PEOPLE if has_people else ())
         ],
         "tenants": [
             {"tenantId": troupe.tenant_id, "name": troupe.name, "apiKey": tokens.get(troupe.tenant_id)}
-            for troupe in TROUPES
+            for troupe in (*TROUPES, CEDAR)
         ],
         "next": _next_commands(world, tokens.get(TROUPES[0].tenant_id)),
     }

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 
+from ops_console.demo.agents_cast import CEDAR
 from ops_console.demo.cast import TROUPES
 from ops_console.demo.people import PEOPLE, Person
 from settld.core import clock, tenancy
@@ -27,11 +28,11 @@ class Command(BaseCommand):
             raise CommandError("SETTLD_DEMO_PASSWORD is not set: give the demo's people a password")
         if settings.IS_PRODUCTION:
             raise CommandError("production has no demo people: make real ones")
-        for troupe in TROUPES:
+        for troupe in (*TROUPES, CEDAR):
             tenants.ensure(tenant_id=troupe.tenant_id, source="demo", name=troupe.name, now=clock.now())
         for person in PEOPLE:
             user = _user(person, password)
-            for troupe in TROUPES:
+            for troupe in (*TROUPES, CEDAR):
                 _join(user, person, troupe.tenant_id)
         self.stdout.write(f"logins: {', '.join(person.username for person in PEOPLE)}")
 
