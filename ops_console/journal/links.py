@@ -71,6 +71,19 @@ def agent_of(account_id: str) -> str:
     return match[1] if match else ""
 
 
+_WALLET_PARTS: Final = {"available": "available", "escrow_locked": "in escrow"}
+
+
+def account_label(account_id: str) -> str:
+    """Write an account for a narrow column: whose wallet, and which part of it; others by their id."""
+    agent_id = agent_of(account_id)
+    if agent_id:
+        return f"{agent_id}, {_WALLET_PARTS[account_id.rpartition(':')[2]]}"
+    if account_id.startswith("external:"):
+        return f"outside, {account_id.rpartition(':')[2].replace('_', ' ')}"
+    return account_id
+
+
 def twin_of(entry_id: str) -> str:
     """Give the entry of the other book that was posted with this one, if there is one."""
     return entry_id.removeprefix(TWIN) if entry_id.startswith(TWIN) else f"{TWIN}{entry_id}"

@@ -39,6 +39,15 @@ class Filters:
 
 
 @dataclass(frozen=True)
+class Part:
+    """One posting of an entry, in short."""
+
+    account_id: str
+    label: str
+    amount: str
+
+
+@dataclass(frozen=True)
 class Row:
     """One entry."""
 
@@ -47,7 +56,7 @@ class Row:
     at: str
     book: str
     memo: str
-    lines: list[tuple[str, str]]
+    lines: list[Part]
     more: str
 
 
@@ -123,7 +132,14 @@ def row_of(entry: JournalEntry, postings: list[Posting]) -> Row:
         at=words.moment(entry.at),
         book=BOOKS[entry.book],
         memo=entry.memo,
-        lines=[(line.account_id, signed(line.amount_cents, line.currency)) for line in postings[:MOST_LINES]],
+        lines=[
+            Part(
+                line.account_id,
+                links.account_label(line.account_id),
+                signed(line.amount_cents, line.currency),
+            )
+            for line in postings[:MOST_LINES]
+        ],
         more=f"and {len(postings) - MOST_LINES} more" if len(postings) > MOST_LINES else "",
     )
 
