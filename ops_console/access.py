@@ -13,7 +13,7 @@ from django.shortcuts import resolve_url
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 
-from ops_console import errors
+from ops_console import errors, visitors
 from settld.api.errors import refusal_for
 from settld.core import tenancy
 from settld.core.errors import Forbidden, NotFound
@@ -112,10 +112,13 @@ def _answer(
 
 
 def answered(
-    request: HttpRequest, work: Callable[[], HttpResponse], *, kwargs: dict[str, Any]
+    request: HttpRequest, work: Callable[[], HttpResponse], *, kwargs: dict[str, Any], is_open: bool = False
 ) -> HttpResponse:
-    """Do the work of a page for somebody who is logged in; a refusal becomes a page or a fragment."""
-    if not request.user.is_authenticated:
+    """Do the work of a page for somebody who is logged in; a refusal becomes a page or a fragment.
+
+    `is_open` says that the work itself finds out who comes without a login.
+    """
+    if not request.user.is_authenticated and not is_open and not visitors.has_session(request):
         return send_to_login(request)
     try:
         if any("\x00" in str(value) for value in kwargs.values()):
@@ -132,7 +135,9 @@ def open_visit(request: HttpRequest, *, is_write: bool, tenant_id: str = "") -> 
 
     A page whose address names its tenant gives `tenant_id`; no other takes its place.
     """
-    user = cast(User, request.user)
+    if not request.user.is_authenticated:
+        return visit_of(request, visitors.of_session(request, tenant_id=tenant_id), is_write=is_write)
+    user = request.user
     wanted = tenant_id or str(request.session.get(TENANT_KEY, ""))
     choices = tenant_choices(user, active=wanted)
     tenant = next((choice for choice in choices if choice.tenant_id == wanted), None)
@@ -151,6 +156,20 @@ def open_visit(request: HttpRequest, *, is_write: bool, tenant_id: str = "") -> 
         principal=principal,
         tenant=tenant,
         tenants=choices,
+        now=cast(dt.datetime, getattr(request, "received_at", None)),
+        request_id=str(getattr(request, "request_id", "")),
+    )
+
+
+def visit_of(request: HttpRequest, visitor: visitors.Visitor, *, is_write: bool) -> Visit:
+    """Make the visit of a program; TenantSuspended where it may not act."""
+    if not visitor.tenant.is_active and is_write:
+        raise TenantSuspended()
+    return Visit(
+        user=visitor.user,
+        principal=visitor.principal,
+        tenant=visitor.tenant,
+        tenants=[visitor.tenant],
         now=cast(dt.datetime, getattr(request, "received_at", None)),
         request_id=str(getattr(request, "request_id", "")),
     )

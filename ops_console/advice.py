@@ -8,6 +8,10 @@ NEXT: Final[dict[str, str]] = {
     "CHARGEBACK_OUTSTANDING_LIMIT_EXCEEDED": (
         "Settle the party's debt first, under Chargebacks, or raise the threshold in Controls."
     ),
+    "FINANCE_ACCOUNT_MAP_MISSING": "Name the account in the account map, under Finance; then download again.",
+    "FINANCE_ACCOUNT_MAP_REQUIRED": "Fill in the account map, under Finance; the CSV names accounts by it.",
+    "FINANCE_EXPORT_FAILED": "Nothing of the file was sent. Try again, and name the request if it stays so.",
+    "MAINTENANCE_ALREADY_RUNNING": "A run is at work. Look again in a minute.",
     "MONEY_RAIL_CANCEL_IN_FLIGHT": "Wait until the outcome of its attempt is known, under Unknown outcomes.",
     "MONEY_RAIL_PERSON_REQUIRED": "Settle it with a login, or with a key that a person made.",
     "MONEY_RAIL_PROVIDER_NOT_ALLOWED": "Choose another provider, or allow this one in Controls.",
@@ -19,6 +23,8 @@ NEXT: Final[dict[str, str]] = {
     "NEGATIVE_BALANCE_PAYOUT_HOLD": (
         "Settle the party's debt first: adjust it under Chargebacks, or let the policy pay the rest."
     ),
+    "MONTH_CLOSE_NOT_FOUND": "Close the month first, under Statements.",
+    "NET_CLOSE_PRECONDITIONS_FAILED": "Nothing was written. Find what differs before you close on it.",
     "PARTY_STATEMENT_CLOSED": "Reopen the month under Statements before you replace a statement of it.",
     "PAYOUT_AMOUNT_LIMIT_EXCEEDED": "Raise the cap of one payout in Controls, or state a smaller amount.",
     "PAYOUT_DAILY_LIMIT_EXCEEDED": "Wait for the next UTC day, or raise the daily cap in Controls.",

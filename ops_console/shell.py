@@ -101,6 +101,7 @@ WORKSPACES: Final = (
             ("journal", "Journal", ("finance_read",)),
             ("reconciliation", "Reconciliation", ("finance_read",)),
             ("mismatches", "Mismatches", ("finance_read",)),
+            ("finance", "Finance", ("finance_read",)),
             ("chargebacks", "Chargebacks", ("finance_read",)),
         ),
     ),
@@ -116,7 +117,10 @@ WORKSPACES: Final = (
     (
         "account",
         "Account",
-        (("billing", "Plan and billing", ("ops_read", "finance_read", "audit_read")),),
+        (
+            ("usage", "Usage", ("finance_read",)),
+            ("billing", "Plan and billing", ("ops_read", "finance_read", "audit_read")),
+        ),
     ),
 )
 # Of the whole deployment, for its operators, each by a right of its own.

@@ -13,6 +13,8 @@ from ops_console.connect import views as connect
 from ops_console.controls import editor, simulating, stopping
 from ops_console.controls import views as controls
 from ops_console.evidence import views as evidence
+from ops_console.finance import account_map, doing, downloads
+from ops_console.finance import views as finance
 from ops_console.journal import views as journal
 from ops_console.mismatches import batches, deciding
 from ops_console.mismatches import files as mismatch_files
@@ -21,11 +23,13 @@ from ops_console.payouts import actions
 from ops_console.payouts import views as payouts
 from ops_console.reconciliation import views as reconciliation
 from ops_console.runs import views as runs
+from ops_console.statements import detail as statement_detail
 from ops_console.statements import importing, months
 from ops_console.statements import views as statements
 from ops_console.today import views as today
 from ops_console.unknown_outcomes import actions as unknown_actions
 from ops_console.unknown_outcomes import views as unknown
+from ops_console.usage import views as usage
 from ops_console.workspace_billing import deeds as billing_deeds
 from ops_console.workspace_billing import views as workspace_billing
 
@@ -49,6 +53,9 @@ console = (
         path("console/journal/accounts", journal.accounts, name="journal-accounts"),
         path("console/journal/accounts/<path:account_id>", journal.account, name="journal-account"),
         path("console/journal/entries/<path:entry_id>", journal.entry, name="journal-entry"),
+        path("console/usage", usage.usage, name="usage"),
+        path("console/usage/drafts/<str:artifact_id>", usage.document, name="usage-document"),
+        path("console/usage/<str:period>/draft", usage.draft, name="usage-draft"),
         path("console/payouts", payouts.payouts, name="payouts"),
         path("console/payouts.csv", payouts.payouts_csv, name="payouts-csv"),
         path(f"{OPERATION}/submit", actions.submit, name="payout-submit"),
@@ -74,6 +81,7 @@ console = (
         path("console/statements/<str:period>/close", months.close, name="month-close"),
         path("console/statements/<str:period>/reopen", months.reopen, name="month-reopen"),
         path(f"{STATEMENT}/enqueue", statements.enqueue, name="statement-enqueue"),
+        path(STATEMENT, statement_detail.statement, name="statement"),
         path("console/reconciliation", reconciliation.reconciliation, name="reconciliation"),
         path("console/reconciliation/run", reconciliation.run, name="reconciliation-run"),
         path(
@@ -86,6 +94,11 @@ console = (
             reconciliation.artifact,
             name="reconciliation-artifact",
         ),
+        path("ops/finance/reconciliation/workspace", finance.page, name="finance"),
+        path("console/finance", finance.alias, name="finance-alias"),
+        path("console/finance/account-map", account_map.account_map, name="finance-account-map"),
+        path("console/finance/<str:period>/act/<str:name>", doing.act, name="finance-act"),
+        path("console/finance/<str:period>/files/<str:name>", downloads.file, name="finance-file"),
         path("console/mismatches", mismatches.mismatches, name="mismatches"),
         path("console/mismatches.csv", mismatches.mismatches_csv, name="mismatches-csv"),
         path("console/mismatches.xlsx", mismatches.mismatches_xlsx, name="mismatches-xlsx"),

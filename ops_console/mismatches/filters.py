@@ -80,12 +80,19 @@ class Filters:
         return HOMES[self.home][1]
 
     def address(self, **changes: str) -> str:
-        """Give the address of that page with these filters; a month's page names the provider by its id."""
+        """Give the address of that page with these filters.
+
+        A month's page names the provider by its id, and has more above its queue: a link within the queue
+        leads to the queue, one to a case leads to the case.
+        """
         spelled = self.parameters(**changes)
         spelled.pop("home", None)
         if self.home and "provider" in spelled:
             spelled["providerId"] = spelled.pop("provider")
-        return f"{self.home_path}?{urlencode(spelled)}" if spelled else self.home_path
+        address = f"{self.home_path}?{urlencode(spelled)}" if spelled else self.home_path
+        if not self.home or not changes:
+            return address
+        return f"{address}#mismatchDetail" if changes.get("case") else f"{address}#queue"
 
     @property
     def is_by_age(self) -> bool:

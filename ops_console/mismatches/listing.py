@@ -21,7 +21,7 @@ from reconciliation.models import Mismatch
 from reconciliation.queries import case_counts, case_queue
 from reconciliation.queries.case_counts import Counts
 from reconciliation.queries.case_queue import COUNTED_MOST
-from reconciliation.states import Severity, TriageStatus
+from reconciliation.states import Severity, SourceType, TriageStatus
 
 STATUS_TONES = {"open": "info", "acknowledged": "info", "in_progress": "warn", "resolved": "good"}
 STATUS_LABELS = {
@@ -173,6 +173,8 @@ def about(case: Mismatch, operation: Operation | None) -> str:
     """Name what a case is about: party and month where they are known."""
     if operation is not None:
         return f"{operation.party_id} {operation.period}"
+    if case.source_type == SourceType.FINANCE:
+        return case.mismatch_key.replace("|", ", ")
     return words.payout_subject(operation_id_of(case) or case.mismatch_key)
 
 

@@ -1,14 +1,18 @@
 """The months, and one month's statements with what became of each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
+from django.db import DatabaseError, connection, transaction
 from django.db.models import Count, Q, Sum
 from django.urls import reverse
 
 from moneyrails.models import Operation, PayoutOutcome
 from ops_console import cursors, words
+from ops_console.errors import Fact
 from ops_console.payouts.listing import href_of
+from ops_console.statements import attempts
+from ops_console.statements.addresses import statement_href
 from settld.closing import queries as closing
 from settld.closing.models import PartyStatement
 from settld.core import money
@@ -46,11 +50,10 @@ class Row:
     payout_href: str
     payable_after: str
     enqueue_href: str
-
-    @property
-    def href(self) -> str:
-        """Name where the row leads: its payout, or the page that makes one."""
-        return self.payout_href or self.enqueue_href
+    href: str
+    fees: str = ""
+    made_of: tuple[str, ...] = ()
+    references: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,9 @@ class Page:
     party: str
     close_href: str = ""
     reopen_href: str = ""
+    attempt: str = ""
+    holds: list[Fact] = field(default_factory=list)
+    finance_href: str = ""
 
 
 def chosen_month(*, tenant_id: str, wanted: str) -> tuple[list[MonthClose], list[str], str]:
@@ -99,6 +105,8 @@ def build(*, tenant_id: str, wanted: str, party: str, after: str, may_write: boo
     statements = _page(tenant_id=tenant_id, period=period, party=party, after=after)
     has_more, statements = len(statements) > ROWS, statements[:ROWS]
     outcomes = _outcomes(tenant_id=tenant_id, statements=statements)
+    fees = _fees(tenant_id=tenant_id, statements=statements)
+    attempt, holds = attempts.told(by_month.get(period))
     kept = {"period": period} | ({"party": party} if party else {})
     next_href = f"{path}?{urlencode({**kept, 'after': _place(statements[-1])})}" if has_more else ""
     return Page(
@@ -108,7 +116,12 @@ def build(*, tenant_id: str, wanted: str, party: str, after: str, may_write: boo
         month_tone=tone,
         facts=_sums(tenant_id=tenant_id, period=period),
         rows=[
-            _row(statement, outcomes.get(statement.payout_key), may_write=may_write)
+            _row(
+                statement,
+                outcomes.get(statement.payout_key),
+                fees.get(statement.artifact_id),
+                may_write=may_write,
+            )
             for statement in statements
         ],
         pager=cursors.Pager(
@@ -121,6 +134,9 @@ def build(*, tenant_id: str, wanted: str, party: str, after: str, may_write: boo
         reopen_href=reverse("console:month-reopen", args=[period])
         if may_write and status == "Closed"
         else "",
+        attempt=attempt,
+        holds=holds,
+        finance_href=f"{reverse('console:finance')}?{urlencode({'period': period})}",
     )
 
 
@@ -153,6 +169,25 @@ def _outcomes(*, tenant_id: str, statements: list[PartyStatement]) -> dict[str, 
     return {row.payout_key: row for row in found.select_related("operation")}
 
 
+_FEES = """
+SELECT artifact_id, (body::json #>> '{statement,feesCents}')::bigint FROM artifact
+WHERE tenant_id = %s AND artifact_id = ANY(%s) AND body::json #>> '{statement,feesCents}' ~ '^-?[0-9]{1,18}$'
+"""
+
+
+def _fees(*, tenant_id: str, statements: list[PartyStatement]) -> dict[str, int]:
+    """Read the fees that derived statements state; none when a document among them cannot be read."""
+    names = [row.artifact_id for row in statements if row.source == "derived"]
+    if not names:
+        return {}
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(_FEES, [tenant_id, names])
+            return dict(cursor.fetchall())
+    except DatabaseError:
+        return {}
+
+
 def sums_by_currency(*, tenant_id: str, period: str) -> list[tuple[str, str]]:
     """Say per currency what a whole month comes to, over every page."""
     rows = (
@@ -179,7 +214,9 @@ def _sums(*, tenant_id: str, period: str) -> str:
     return "; ".join([*parts, words.count(started, "payout")]) if parts else ""
 
 
-def _row(statement: PartyStatement, outcome: PayoutOutcome | None, *, may_write: bool) -> Row:
+def _row(
+    statement: PartyStatement, outcome: PayoutOutcome | None, fees: int | None, *, may_write: bool
+) -> Row:
     operation: Operation | None = outcome.operation if outcome else None
     payable = statement.payable_cents
     payout, payout_tone = "", ""
@@ -204,6 +241,31 @@ def _row(statement: PartyStatement, outcome: PayoutOutcome | None, *, may_write:
         enqueue_href=enqueue_href(period=statement.period, party_id=statement.party_id)
         if can_enqueue
         else "",
+        href=statement_href(
+            period=statement.period,
+            party_id=statement.party_id,
+            role=statement.party_role,
+            currency=statement.currency,
+        ),
+        fees=money.show(fees, statement.currency) if fees is not None else "",
+        made_of=_made_of(statement),
+        references=words.count(len(statement.references), "reference") if statement.references else "",
+    )
+
+
+def _made_of(statement: PartyStatement) -> tuple[str, ...]:
+    """Say what a derived statement's pay is made of, as far as it is not the period alone."""
+    if statement.source != "derived":
+        return ()
+    parts = (
+        ("earned", statement.period_payout_cents or 0),
+        ("carried in", statement.payable_carry_in_cents),
+        ("carried on", statement.payable_carry_out_cents),
+    )
+    return tuple(
+        f"{label} {money.show(cents, statement.currency)}"
+        for label, cents in parts
+        if cents or label == "earned"
     )
 
 

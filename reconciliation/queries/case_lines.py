@@ -1,13 +1,14 @@
 """The lines behind a case of a month's books, side by side: journal, GL batch, party statements."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import connection
 
 MOST: Final = 100
+_NAMES: Final = ("entryId", "accountId", "partyId", "partyRole", "currency")
 
 _JOURNAL: Final = """
 SELECT a.entry_id, a.account_id, a.party_id, a.party_role, a.currency, sum(a.amount_cents)::text, min(e.memo)
@@ -71,8 +72,8 @@ def read(*, tenant_id: str, period: str, subject: Subject) -> tuple[list[Line], 
     lines: dict[Key, Line] = {}
     with connection.cursor() as cursor:
         cursor.execute(_JOURNAL, named)
-        for *key, cents, memo in cursor.fetchall():
-            line = lines.setdefault((*key,), Line(*key))
+        for *columns, cents, memo in cursor.fetchall():
+            line = _line(lines, columns)
             line.journal_cents, line.memo = int(cents), memo
         cursor.execute(_BATCH, named)
         batch = _batch_lines(cursor.fetchone())
@@ -85,7 +86,13 @@ def read(*, tenant_id: str, period: str, subject: Subject) -> tuple[list[Line], 
     return found, is_cut, batch is not None
 
 
-def _batch_lines(row: tuple[str] | None) -> list[dict[str, Any]] | None:
+def _line(lines: dict[Key, Line], columns: Sequence[str]) -> Line:
+    entry_id, account_id, party_id, party_role, currency = columns
+    key = (entry_id, account_id, party_id, party_role, currency)
+    return lines.setdefault(key, Line(*key))
+
+
+def _batch_lines(row: tuple[str] | None) -> list[Any] | None:
     """Give the lines of a batch; None for one that is missing, kept in parts, or no batch at all."""
     try:
         body = json.loads(row[0])["batch"] if row else None
@@ -95,7 +102,7 @@ def _batch_lines(row: tuple[str] | None) -> list[dict[str, Any]] | None:
     return lines if isinstance(lines, list) else None
 
 
-def _add_batch(lines: dict[Key, Line], batch: Iterable[dict[str, Any]], subject: Subject) -> None:
+def _add_batch(lines: dict[Key, Line], batch: Iterable[Any], subject: Subject) -> None:
     wanted = {
         "partyId": subject.party_id, "accountId": subject.account_id, "currency": subject.currency,
         "entryId": subject.entry_id,
@@ -105,10 +112,7 @@ def _add_batch(lines: dict[Key, Line], batch: Iterable[dict[str, Any]], subject:
             value and row.get(name) != value for name, value in wanted.items()
         ):
             continue
-        key = tuple(
-            str(row.get(name)) for name in ("entryId", "accountId", "partyId", "partyRole", "currency")
-        )
-        line = lines.setdefault(key, Line(*key))
+        line = _line(lines, [str(row.get(name)) for name in _NAMES])
         cents = row.get("amountCents")
         line.batch_cents = (line.batch_cents or 0) + (cents if isinstance(cents, int) else 0)
         line.memo = line.memo or str(row.get("memo") or "")

@@ -17,7 +17,7 @@ from settld.api.requests import principal_label
 from settld.core import clock, tenancy
 from settld.core.errors import Forbidden, Invalid, NotFound, Refusal
 from settld.core.hashing import sha256_hex
-from settld.core.principals import Principal, ops_token_principal
+from settld.core.principals import Principal
 from settld.tenants import secrets
 from settld.tenants.models import AuthKey, OpsToken
 from settld.tenants.models.credentials import KeyStatus
@@ -154,26 +154,39 @@ def _touch(key: AuthKey, *, secret: str, now: dt.datetime) -> None:
 
 # --- Ops tokens -----------------------------------------------------------------------------------
 def _by_token(token: str, *, tenant_id: str) -> Principal | None:
+    return _by_hash(sha256_hex(token.encode("utf-8", "surrogateescape")), tenant_id=tenant_id)
+
+
+def by_token_hash(token_hash: str, *, tenant_id: str) -> Principal | None:
+    """Find the ops token that a browser's session was opened with; None when it is no good any more.
+
+    TenantSuspended where the tenant may not be looked at.
+    """
+    principal = _by_hash(token_hash, tenant_id=tenant_id)
+    return _require_tenant(principal, is_write=False) if principal is not None else None
+
+
+def _by_hash(token_hash: str, *, tenant_id: str) -> Principal | None:
     scopes: frozenset[str] | None = None
     is_limited = False
     for known, its_scopes in settings.OPS_TOKENS.items():
-        if hmac.compare_digest(known.encode(), token.encode("utf-8", "surrogateescape")):
+        if hmac.compare_digest(sha256_hex(known), token_hash):
             scopes = its_scopes
-    if scopes is None and (row := _stored(token, tenant_id=tenant_id)):
+    if scopes is None and (row := _stored(token_hash, tenant_id=tenant_id)):
         scopes, is_limited = frozenset(row.scopes), bool(row.tenant_ids)
     if scopes is None:
         return None
     return Principal(
         kind="ops_token",
-        principal_id=ops_token_principal(token),
+        principal_id=f"ops_token:{token_hash[:12]}",
         tenant_id=tenant_id,
         scopes=scopes,
         is_platform=not is_limited,  # a token of a few tenants reads nothing of the others
     )
 
 
-def _stored(token: str, *, tenant_id: str) -> OpsToken | None:
-    row = OpsToken.objects.filter(token_hash=sha256_hex(token)).first()
+def _stored(token_hash: str, *, tenant_id: str) -> OpsToken | None:
+    row = OpsToken.objects.filter(token_hash=token_hash).first()
     if row is None or row.revoked_at is not None:
         return None
     if row.expires_at is not None and row.expires_at <= clock.now():

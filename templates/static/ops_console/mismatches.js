@@ -102,7 +102,7 @@
 
   /* The second field of an owner is only there for somebody who is not in the list. */
   function other() {
-    [["case-owner", "case-other"], ["batch-owner", "batch-other"]].forEach(function (ids) {
+    [["case-owner", "case-other"], ["triageOwner", "triageOtherOwner"], ["batch-owner", "batch-other"]].forEach(function (ids) {
       var choice = document.getElementById(ids[0]);
       var field = document.getElementById(ids[1]);
       if (choice && field) { field.closest(".field").hidden = choice.value !== "other"; }
@@ -110,7 +110,7 @@
   }
 
   document.addEventListener("change", function (event) {
-    if (event.target.matches("#case-owner, #batch-owner")) { other(); }
+    if (event.target.matches("#case-owner, #triageOwner, #batch-owner")) { other(); }
   });
 
   document.addEventListener("htmx:beforeSwap", function (event) {
@@ -153,8 +153,8 @@
       x: function () { select(current(), false); },
       X: function () { select(current(), true); },
       e: function () { open(current(), "section.case"); },
-      a: function () { open(current(), "#case-owner"); },
-      n: function () { open(current(), "#case-reason"); },
+      a: function () { open(current(), "#case-owner, #triageOwner"); },
+      n: function () { open(current(), "#case-reason, #triageNotes"); },
       "]": function () { follow("a[rel=next]"); },
       "[": function () { follow("a[rel=prev]"); },
       Escape: function () { follow("[data-close-case]"); }

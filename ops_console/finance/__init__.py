@@ -1,0 +1,1 @@
+"""The finance workspace: one month's books, compared, tied out and closed."""
