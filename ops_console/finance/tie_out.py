@@ -74,6 +74,7 @@ class PartyBar:
     earned: str
     paid: str
     in_flight: str
+    taken_back: str
     carried: str
     meter: charts.Meter
 
@@ -240,24 +241,27 @@ def _bars(period: str, parties: list[PartyPay]) -> list[PartyBar]:
 
 
 def _size(row: PartyPay) -> int:
-    return max(row.earned + max(row.carried_in, 0), row.paid + row.in_flight, abs(row.carried_out), 1)
+    gone = row.paid + row.in_flight + row.taken_back
+    return max(row.earned + max(row.carried_in, 0), gone, abs(row.carried_out), 1)
 
 
 def _bar(period: str, row: PartyPay, whole: int) -> PartyBar:
     def text(cents: int) -> str:
         return money.show(cents, row.currency)
 
-    rest = max(row.earned + row.carried_in - row.paid - row.in_flight, 0)
-    carried = max(-row.carried_out, 0)
-    amounts = [(row.paid, "good"), (row.in_flight, "warn"), (rest, "info"), (carried, "bad")]
+    rest = max(row.earned + row.carried_in - row.paid - row.in_flight - row.taken_back, 0)
+    lost = row.taken_back + max(-row.carried_out, 0)
+    amounts = [(row.paid, "good"), (row.in_flight, "warn"), (rest, "info"), (lost, "bad")]
     summary = f"{row.party_id}: earned {text(row.earned)}, paid {text(row.paid)}"
-    summary += f", on its way {text(row.in_flight)}, carried on {text(row.carried_out)}"
+    summary += f", on its way {text(row.in_flight)}, taken back {text(row.taken_back)}"
+    summary += f", carried on {text(row.carried_out)}"
     return PartyBar(
         party_id=row.party_id,
         href=statement_href(period=period, party_id=row.party_id),
         earned=text(row.earned),
         paid=text(row.paid),
         in_flight=text(row.in_flight),
+        taken_back=owed_to_paid.or_blank(row.taken_back, row.currency),
         carried=owed_to_paid.or_blank(row.carried_out, row.currency),
         meter=charts.meter(amounts, whole=whole, summary=summary),
     )

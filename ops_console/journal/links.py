@@ -6,6 +6,8 @@ from urllib.parse import quote, urlencode
 
 from django.urls import reverse
 
+from ops_console import words
+
 _JOB: Final = re.compile(r"^job:(\S+) ")
 _PAYOUT: Final = re.compile(r"^(?:jnl_)?payout_(?:return_|recovery_return_|recovery_)?(mop_.+)$")
 _RELEASED: Final = re.compile(r"^(?:jnl_)?escrow_(?:release|forfeit)_(sadj_.+)$")
@@ -82,6 +84,37 @@ def account_label(account_id: str) -> str:
     if account_id.startswith("external:"):
         return f"outside, {account_id.rpartition(':')[2].replace('_', ' ')}"
     return account_id
+
+
+_TITLES: Final = (
+    ("fund_rev_", "Funding taken back"),
+    ("fund_", "Money in"),
+    ("escrow_hold_", "Set aside"),
+    ("escrow_release_", "Released"),
+    ("escrow_forfeit_", "Refunded"),
+    ("transfer_", "Moved by a verdict"),
+    ("payout_recovery_return_", "Withheld pay given back"),
+    ("payout_recovery_", "Withheld for debt"),
+    ("payout_return_", "Payout come back"),
+    ("payout_", "Payout"),
+)
+
+
+def entry_title(entry_id: str, memo: str) -> str:
+    """Say in a few words what an entry was for; one made by hand says it in its memo."""
+    name = entry_id.removeprefix(TWIN)
+    for prefix, title in _TITLES:
+        if name.startswith(prefix):
+            operation_id = operation_of(entry_id)
+            about = words.payout_subject(operation_id) if operation_id else run_of(memo) or _run_in(memo)
+            return f"{title}: {about}" if about else title
+    return words.shortened(memo) or entry_id
+
+
+def _run_in(memo: str) -> str:
+    """Give what an escrow entry's memo names, where that is a whole id of a run."""
+    kind, _, about = memo.rpartition(":")
+    return about if kind == "escrow:hold" else ""
 
 
 def twin_of(entry_id: str) -> str:

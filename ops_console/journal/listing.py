@@ -53,9 +53,9 @@ class Row:
 
     href: str
     entry_id: str
+    title: str
     at: str
     book: str
-    memo: str
     lines: list[Part]
     more: str
 
@@ -129,9 +129,9 @@ def row_of(entry: JournalEntry, postings: list[Posting]) -> Row:
     return Row(
         href=links.entry_href(entry.entry_id),
         entry_id=entry.entry_id,
+        title=links.entry_title(entry.entry_id, entry.memo),
         at=words.moment(entry.at),
         book=BOOKS[entry.book],
-        memo=entry.memo,
         lines=[
             Part(
                 line.account_id,

@@ -11,7 +11,7 @@ from moneyrails.models import PayoutOutcome
 from ops_console import cursors, shell, words
 from ops_console.access import Visit, workspace
 from ops_console.errors import Fact
-from ops_console.journal.links import account_href, entry_href, run_href, run_of
+from ops_console.journal.links import account_href, adjustment_href, entry_href, run_href, run_of
 from ops_console.payouts.listing import href_of
 from ops_console.statements import listing
 from ops_console.statements.addresses import statement_href
@@ -279,7 +279,11 @@ def _reference(
     kind, name = str(ref.get("type") or ""), str(ref.get("id") or "")
     cents = ref.get("amountCents")
     run_id = runs.get(name)
-    href = run_href(run_id) if run_id else entry_href(name) if kind == "ledger_entry" else ""
+    href = adjustment_href(name) if kind == "adjustment" else ""
+    if run_id:
+        href = f"{run_href(run_id)}#{name}"
+    elif kind == "ledger_entry":
+        href = entry_href(name)
     operation = live.get(name, "")
     return Reference(
         kind=REF_LABELS.get(kind, words.label(kind)),

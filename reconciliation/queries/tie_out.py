@@ -84,7 +84,8 @@ GROUP BY op.currency
 """
 _PARTIES: Final = """
 SELECT s.party_id, s.currency, coalesce(s.period_payout_cents, s.payout_cents), s.payable_carry_in_cents,
-  s.payable_carry_out_cents, coalesce(paid.cents, 0)::bigint, coalesce(paid.waiting, 0)::bigint
+  s.payable_carry_out_cents, coalesce(paid.cents, 0)::bigint, coalesce(paid.waiting, 0)::bigint,
+  coalesce(paid.taken_back, 0)::bigint
 FROM (
   SELECT * FROM party_statement own
   WHERE own.tenant_id = %(tenant_id)s AND own.period = %(period)s AND own.superseded_at IS NULL
@@ -93,8 +94,8 @@ FROM (
   LIMIT %(most)s
 ) s
 LEFT JOIN LATERAL (
-  SELECT sum(op.amount_cents + op.recovery_applied_cents) FILTER (WHERE op.state IN ('confirmed', 'reversed'))
-      AS cents,
+  SELECT sum(op.amount_cents + op.recovery_applied_cents) FILTER (WHERE op.state = 'confirmed') AS cents,
+    sum(op.amount_cents + op.recovery_applied_cents) FILTER (WHERE op.state = 'reversed') AS taken_back,
     sum(op.amount_cents + op.recovery_applied_cents) FILTER (WHERE op.state IN ('initiated', 'submitted'))
       AS waiting
   FROM money_rail_operation op
@@ -138,7 +139,7 @@ class Fate:
 
 @dataclass(frozen=True, slots=True)
 class PartyPay:
-    """One party's month: earned, carried, paid out (gross) and on its way, in cents."""
+    """One party's month in cents: earned, carried; gross paid out, on its way, and taken back again."""
 
     party_id: str
     currency: str
@@ -147,6 +148,7 @@ class PartyPay:
     carried_out: int
     paid: int
     in_flight: int
+    taken_back: int
 
 
 def ledger(*, tenant_id: str, period: str) -> dict[Key, int]:

@@ -37,7 +37,7 @@ def test_a_statement_leads_from_its_sum_to_its_run_and_its_entries(closed, appro
     assert re.search(r"Paid by this statement 50\.00 USD", text)
     assert "From the ledger" in text
     receipt = closed.done["settlementReceipt"]["receiptId"]
-    assert re.search(rf'href="/console/runs/run_one">{receipt}<', html)
+    assert re.search(rf'href="/console/runs/run_one#{receipt}">{receipt}<', html)
     assert re.search(r'href="/console/journal/entries/jnl_escrow_release_run_one_[^"]+"', html)
     assert "No payout of this month yet." in text
     assert "Enqueue…" not in text
