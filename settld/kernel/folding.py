@@ -11,7 +11,6 @@ How the open spots are read here:
 - A run holds at most 1000 pieces of evidence; one more is refused as "run update rejected".
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -165,10 +164,7 @@ def _started(given: Mapping[str, Any]) -> dict[str, Any]:
 def _heartbeat(given: Mapping[str, Any]) -> dict[str, Any]:
     progress = given.get("progressPct")
     if progress is not None and (
-        isinstance(progress, bool)
-        or not isinstance(progress, int | float)
-        or not math.isfinite(progress)
-        or not 0 <= progress <= 100
+        isinstance(progress, bool) or not isinstance(progress, int | float) or not 0 <= progress <= 100
     ):
         raise InvalidPayload(details={"message": "progressPct must be a number from 0 to 100"})
     return {"progressPct": progress, "stage": _text(given, "stage", most=MOST_NAME_CHARACTERS)}

@@ -10,6 +10,8 @@ from settld.core.money import MAX_MINOR
 
 AGENT_ID: Final = re.compile(r"[A-Za-z0-9:_-]{3,128}", re.ASCII)
 RUN_ID: Final = re.compile(r"[A-Za-z0-9:_-]{1,128}", re.ASCII)
+# Tool calls name journal entries by `tc_{hash}` and `sadj_agmt_{hash}_holdback` where runs use their own ids.
+NOT_A_RUN: Final = re.compile(r"tc_[0-9a-f]{64}|sadj(_.*)?", re.ASCII)
 COMMON_ID: Final = re.compile(r"[A-Za-z0-9:_-]{1,200}", re.ASCII)
 POLICY_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 CURRENCY: Final = re.compile(r"[A-Z][A-Z0-9_]{2,11}", re.ASCII)
@@ -23,8 +25,11 @@ def agent_id_of(value: Any, *, key: str = "agentId") -> str:
 
 
 def run_id_of(value: Any, *, key: str = "runId") -> str:
-    """Require a run's id."""
-    return _matching(RUN_ID, value, key)
+    """Require an id that a new run may have: none that would name the journal entries of a hold."""
+    run_id = _matching(RUN_ID, value, key)
+    if NOT_A_RUN.fullmatch(run_id):
+        raise Invalid(f"invalid {key}", details={"message": "reserved for tool calls"})
+    return run_id
 
 
 def common_id_of(value: Any, *, key: str) -> str:

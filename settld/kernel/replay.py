@@ -1,7 +1,10 @@
-"""Deciding a settlement again from its agreement, and comparing with what was stored (kernel spec 6.6).
+"""Deciding a settlement again, and comparing with what was stored (kernel spec 6.6).
 
 How the open spots are read here:
 
+- A direct run has no agreement: `agreementId`, `policyRef` and `policyBinding` are null, policy and method
+  the defaults that its documents name, and the decision is what 6.3 gives it, automatic at the rate of its
+  verification.
 - A run that has not ended has nothing to decide: `decision` is null, and pending and locked are expected.
 - A policy that cannot be applied has `decision` null, too, and expects what failing closed gives:
   manual_review_required, locked.
@@ -20,9 +23,10 @@ from settld.core.hashing import canonical_hash
 from settld.kernel.agreements import RunAgreement
 from settld.kernel.states import RUN_ENDS, DecisionStatus, SettlementStatus
 from settld.policies import evaluation, normalization
-from settld.policies.evaluation import AUTOMATIC, MANUAL_REVIEW, EvaluationFailed
+from settld.policies.evaluation import AUTOMATIC, MANUAL_REVIEW, Evaluation, EvaluationFailed
 
 Wire = Mapping[str, Any]
+_NOT_PRESENT: Final = {"present": False, "valid": None, "reason": None}
 _WORK: Final = ("runStatus", "runLastEventId", "runLastChainHash")
 
 
@@ -30,17 +34,22 @@ def policy_replay(
     *,
     run: Wire,
     verification: Wire,
-    agreement: RunAgreement,
+    agreement: RunAgreement | None,
     settlement: Wire,
     kernel_verification: Wire,
     computed_at: str,
 ) -> dict[str, Any]:
-    """Evaluate the pinned policy again; gives the body of GET /runs/{runId}/settlement/policy-replay."""
+    """Decide again; gives the body of GET /runs/{runId}/settlement/policy-replay.
+
+    By the pinned policy, or, without an agreement, as a direct run is decided.
+    """
     decision = _decided(run, verification, agreement, settlement)
+    is_direct = agreement is None
+    agreement = agreement or _no_agreement()
     expected_decision, expected_settlement = _expected(run, settlement, decision)
     return {
         "runId": run["runId"],
-        "agreementId": agreement.agreement_id,
+        "agreementId": None if is_direct else agreement.agreement_id,
         "policyVersion": agreement.policy["policyVersion"],
         "policyHash": agreement.policy_hash,
         "verificationMethodHash": agreement.verification_method_hash,
@@ -110,8 +119,43 @@ def replay_evaluation(
     }
 
 
+def _no_agreement() -> RunAgreement:
+    """Give what the documents of a direct run name as used: the defaults, which nobody has pinned."""
+    return RunAgreement(
+        agreement_id="",
+        rfq_id="",
+        policy=normalization.default_policy(),
+        verification_method=normalization.default_method(),
+        policy_hash=normalization.DEFAULT_POLICY_HASH,
+        verification_method_hash=normalization.DEFAULT_METHOD_HASH,
+        policy_ref=None,
+        policy_binding=None,
+        policy_binding_verification=dict(_NOT_PRESENT),
+        acceptance_signature_verification=dict(_NOT_PRESENT),
+        agreement={},
+        offer=None,
+        offer_acceptance=None,
+    )
+
+
+def _decided_directly(verification: Wire, settlement: Wire) -> dict[str, Any]:
+    """Decide as a direct run is decided: by itself, at the rate that its own outcome asks for."""
+    amount_cents, rate_pct = settlement["amountCents"], verification["settlementReleaseRatePct"]
+    released_cents = evaluation.released_cents(amount_cents=amount_cents, rate_pct=rate_pct)
+    return Evaluation(
+        policy=normalization.default_policy(),
+        verification_method=normalization.default_method(),
+        reason_codes=(),
+        release_rate_pct=rate_pct,
+        release_amount_cents=released_cents,
+        refund_amount_cents=amount_cents - released_cents,
+        verification_status=verification["verificationStatus"],
+        run_status=verification["runStatus"],
+    ).as_json()
+
+
 def _decided(
-    run: Wire, verification: Wire, agreement: RunAgreement, settlement: Wire
+    run: Wire, verification: Wire, agreement: RunAgreement | None, settlement: Wire
 ) -> dict[str, Any] | None:
     """Evaluate, as 6.3 did at the terminal event; None where there is nothing to decide or it fails.
 
@@ -119,6 +163,8 @@ def _decided(
     """
     if run["status"] not in RUN_ENDS:
         return None
+    if agreement is None:
+        return _decided_directly(verification, settlement)
     try:
         return evaluation.evaluate(
             policy=agreement.policy,

@@ -7,7 +7,7 @@ stored, because their hash covers every member.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from settld.core import clock
+from settld.core import clock, money
 from settld.kernel import chain, documents, folding
 from settld.kernel.identifiers import DEFAULT_CURRENCY, wallet_id
 from settld.kernel.models import (
@@ -60,8 +60,8 @@ def wallet_json(row: Wallet) -> dict[str, Any]:
         "currency": row.currency,
         "availableCents": row.available_cents,
         "escrowLockedCents": row.escrow_locked_cents,
-        "totalDebitedCents": row.total_debited_cents,
-        "totalCreditedCents": row.total_credited_cents,
+        "totalDebitedCents": money.exact(row.total_debited_cents),
+        "totalCreditedCents": money.exact(row.total_credited_cents),
         "revision": row.revision,
         "createdAt": clock.iso(row.created_at),
         "updatedAt": clock.iso(row.updated_at),

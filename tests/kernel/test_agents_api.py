@@ -3,7 +3,7 @@
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from django.urls import reverse
 
 from settld.audit.models import OpsAudit
@@ -50,6 +50,18 @@ def test_an_agent_is_registered_with_its_key_and_the_tenant_as_owner(api, regist
     limits = {"maxPerTransactionCents": None, "maxDailyCents": 10, "requireApprovalAboveCents": None}
     assert identity["walletPolicy"] == limits
     assert body(api.get("/agents/agt_1")) == {"agentIdentity": identity}
+
+
+@pytest.mark.parametrize("weak", sorted(agents.WEAK_KEYS))
+def test_a_key_under_which_anybody_can_sign_is_refused(register, weak):
+    for sign in (0, 0x80):
+        key = Ed25519PublicKey.from_public_bytes(weak[:31] + bytes([weak[31] | sign]))
+
+        answer = register(publicKeyPem=public_pem(key))
+
+        assert answer.status_code == 400
+        assert body(answer)["error"] == "invalid agent identity"
+    assert stored() == 0
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,8 @@ def test_a_payload_carries_every_member_of_its_type(event_type, given, payload):
         ("RUN_HEARTBEAT", {"progressPct": "5"}),
         ("RUN_HEARTBEAT", {"progressPct": float("nan")}),
         ("RUN_HEARTBEAT", {"progressPct": -0.0}),
+        ("RUN_HEARTBEAT", {"progressPct": float("inf")}),
+        ("RUN_HEARTBEAT", {"progressPct": 10**400}),  # too large to become a float
         ("EVIDENCE_ADDED", {}),
         ("EVIDENCE_ADDED", {"evidenceRef": "  "}),
         ("EVIDENCE_ADDED", {"evidenceRef": "x" * 513}),

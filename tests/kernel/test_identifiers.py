@@ -14,7 +14,11 @@ from settld.kernel import identifiers
             ["abc", "A:_-9", "x" * 128],
             ["ab", "x" * 129, "a b", "a.b.c", "abc\n", "äbc"],
         ),
-        (identifiers.run_id_of, ["a", "x" * 128], ["x" * 129, "a/b", "a.b", 7, ["a"]]),
+        (
+            identifiers.run_id_of,
+            ["a", "x" * 128, "tc_1", "sadjacent"],
+            ["x" * 129, "a/b", "a.b", 7, ["a"], "tc_" + "a" * 64, "sadj", f"sadj_agmt_{'a' * 64}"],
+        ),
         (identifiers.policy_id_of, ["a", "a.b:c-d_e"], ["x" * 129, "a b"]),
     ],
 )

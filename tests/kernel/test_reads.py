@@ -188,7 +188,7 @@ def test_documents_that_are_not_there_are_reported_and_not_a_fault_of_ours(api, 
         ("/runs/run_none/settlement", NOT_FOUND["settlement"]),
         (f"/runs/{RUN}/settlement", NOT_FOUND["settlement"]),
         ("/runs/run_none/settlement/policy-replay", NOT_FOUND["run"]),
-        (f"/runs/{RUN}/settlement/policy-replay", "run has no marketplace agreement policy"),
+        (f"/runs/{RUN}/settlement/policy-replay", NOT_FOUND["settlement"]),
         (f"/runs/{RUN}/settlement/replay-evaluate", "run has no marketplace agreement policy"),
         ("/runs/run_none/agreement", NOT_FOUND["run"]),
         (f"/runs/{RUN}/agreement", "run has no linked marketplace rfq"),
@@ -253,6 +253,29 @@ def test_a_replay_matches_until_a_person_decides_otherwise(api, world, pinned):
         "decisionRecordReplayCriticalMatchesStored": True, "verifierRefMatchesStored": True,
         "kernelBindingsValid": True,
     }  # fmt: skip
+
+
+def test_a_direct_run_is_replayed_and_never_evaluated_against_an_agreement(api, world):
+    row = stored.settlement(stored.run(COMPLETED))
+
+    replayed = get(api, f"/runs/{RUN}/settlement/policy-replay")
+    assert (replayed["agreementId"], replayed["matchesStoredDecision"]) == (None, True)
+    assert replayed["replay"]["decision"]["releaseAmountCents"] == 1001
+    evaluated = api.get(f"/runs/{RUN}/settlement/replay-evaluate")
+    assert refused(evaluated) == (404, "run has no marketplace agreement policy")
+
+    with tenancy.tenant_scope(TENANT):
+        row.decision_status, row.decision_mode = "manual_resolved", "manual-review"
+        row.save()
+    assert get(api, f"/runs/{RUN}/settlement/policy-replay")["matchesStoredDecision"] is False
+
+
+def test_a_run_whose_agreement_is_not_to_be_found_is_not_taken_for_a_direct_one(api, world):
+    stored.settlement(stored.run(COMPLETED), agreement_id="agr_gone")
+
+    answer = api.get(f"/runs/{RUN}/settlement/policy-replay")
+
+    assert refused(answer) == (404, "run has no marketplace agreement policy")
 
 
 def test_an_agreement_is_read_with_the_settlement(api, world, pinned):

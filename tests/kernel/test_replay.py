@@ -4,7 +4,7 @@ import pytest
 
 from settld.kernel import replay
 from settld.kernel.verification import verification_of
-from settld.policies import evaluation
+from settld.policies import evaluation, normalization
 from tests.kernel.made import COMPLETED, FAILED, agreement, at, decision, folded, receipt, settlement
 
 STARTED = ("RUN_STARTED", {})
@@ -128,3 +128,44 @@ def test_a_verifier_of_another_modality_and_policy_is_told():
 
     assert not found["verifierRefMatchesStored"]
     assert not found["decisionRecordReplayCriticalMatchesStored"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "rate", "released", "stored", "expected", "matches"),
+    [
+        ([COMPLETED], 100, 1001, ("released", "auto_resolved"), ("auto_resolved", "released"), True),
+        ([HALF], 50, 500, ("released", "auto_resolved"), ("auto_resolved", "released"), True),
+        ([FAILED], 0, 0, ("refunded", "auto_resolved"), ("auto_resolved", "refunded"), True),
+        ([HALF], 50, 500, ("released", "manual_resolved"), ("auto_resolved", "released"), False),
+        ([COMPLETED], 100, 1001, ("locked", "pending"), ("pending", "released"), False),
+    ],
+)
+def test_a_direct_run_is_decided_by_itself_at_the_rate_of_its_verification(
+    steps, rate, released, stored, expected, matches
+):
+    run = folded(*steps)
+
+    found = replayed(run, None, status=stored[0], decision_status=stored[1])
+
+    decided = found["replay"]["decision"]
+    assert (decided["releaseRatePct"], decided["releaseAmountCents"]) == (rate, released)
+    assert decided["refundAmountCents"] == 1001 - released
+    assert (decided["shouldAutoResolve"], decided["reasonCodes"]) == (True, [])
+    assert (
+        found["replay"]["expectedDecisionStatus"],
+        found["replay"]["expectedSettlementStatus"],
+    ) == expected
+    assert found["matchesStoredDecision"] is matches
+
+
+def test_a_direct_run_names_the_defaults_and_no_agreement():
+    found = replayed(folded(STARTED), None, status="locked", decision_status="pending")
+
+    assert (found["agreementId"], found["policyRef"], found["policyBinding"]) == (None, None, None)
+    assert found["policyVersion"] == 1
+    assert found["policyHash"] == normalization.DEFAULT_POLICY_HASH
+    assert found["verificationMethodHash"] == normalization.DEFAULT_METHOD_HASH
+    assert found["verifierRef"]["modality"] == "deterministic"
+    assert found["replay"]["decision"] is None
+    assert found["matchesStoredDecision"] is True
+    assert list(found) == list(replayed(folded(COMPLETED), agreement()))

@@ -10,7 +10,7 @@ from settld.policies.evaluation import VERIFICATION_STATUSES
 BINDING_VERIFICATION: Final = obj({"present": BOOL, "valid": maybe(BOOL), "reason": shapes.OPTIONAL})
 REPLAY: Final[dict[str, Schema]] = {
     "runId": TEXT,
-    "agreementId": TEXT,
+    "agreementId": shapes.OPTIONAL,
     "policyVersion": INT,
     "policyHash": shapes.HASH,
     "verificationMethodHash": shapes.HASH,

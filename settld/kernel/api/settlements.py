@@ -14,7 +14,7 @@ from settld.kernel import agreements, replay, wire
 from settld.kernel.agreements import RunAgreement
 from settld.kernel.api import access, replay_shapes, shapes
 from settld.kernel.queries import runs, settlements
-from settld.kernel.queries.settlements import Settled
+from settld.kernel.queries.settlements import Settled, SettlementNotFound
 from settld.kernel.verification import verification_of
 
 
@@ -49,12 +49,17 @@ class PolicyReplay(OpsView):
     scopes = {"GET": access.READ}
 
     @openapi.describe(
-        "Decide a settlement again from the policy of its agreement",
-        description="`matchesStoredDecision` says whether the same came out.",
+        "Decide a settlement again",
+        description="From the policy of its agreement or, for a direct run, at the rate of its verification."
+        " `matchesStoredDecision` says whether the same came out.",
         answers={200: openapi.obj(replay_shapes.REPLAY)},
     )
     def get(self, request: OpsRequest, run_id: str) -> HttpResponse:
         run, agreement, settled = _material(request.tenant_id, run_id)
+        if settled is None:
+            raise SettlementNotFound()
+        if agreement is None and settled.row.agreement_id is not None:
+            raise NoAgreementPolicy()
         return Json(
             replay.policy_replay(
                 run=run,
@@ -78,6 +83,10 @@ class ReplayEvaluate(OpsView):
     )
     def get(self, request: OpsRequest, run_id: str) -> HttpResponse:
         run, agreement, settled = _material(request.tenant_id, run_id)
+        if agreement is None:
+            raise NoAgreementPolicy()
+        if settled is None:
+            raise SettlementNotFound()
         return Json(
             replay.replay_evaluation(
                 run=run,
@@ -139,12 +148,11 @@ class RunAgreementView(OpsView):
         )
 
 
-def _material(tenant_id: str, run_id: str) -> tuple[dict[str, Any], RunAgreement, Settled]:
-    """Read what a replay rests on, all of one instant."""
+def _material(tenant_id: str, run_id: str) -> tuple[dict[str, Any], RunAgreement | None, Settled | None]:
+    """Read what a replay rests on, all of one instant; a direct run has no agreement."""
     with transactions.snapshot():
         run = runs.get(tenant_id=tenant_id, run_id=run_id)
         agreement = agreements.of_run(tenant_id=tenant_id, run_id=run_id)
-        if agreement is None:
-            raise NoAgreementPolicy()
-        settled = settlements.settled(tenant_id=tenant_id, run_id=run_id)
+        row = settlements.find(tenant_id=tenant_id, run_id=run_id)
+        settled = None if row is None else settlements.with_documents(row)
     return wire.run_json(run), agreement, settled

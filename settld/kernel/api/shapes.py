@@ -26,6 +26,7 @@ OPTIONAL_INSTANT: Final = maybe(INSTANT)
 OPTIONAL_OBJECT: Final = maybe(OBJECT)
 RATE: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 100}
 AMOUNT: Final[Schema] = {**CENTS, "minimum": 1, "maximum": 2**53 - 1}
+SUM: Final[Schema] = {"description": "minor units; a text of digits beyond 2^53-1", "oneOf": [INT, TEXT]}
 CURRENCY: Final[Schema] = {"type": "string", "pattern": "^[A-Z][A-Z0-9_]{2,11}$", "default": "USD"}
 HASH: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 OPTIONAL_HASH: Final = maybe(HASH)
@@ -78,8 +79,8 @@ WALLET: Final = _wire_object(
         "currency": CURRENCY,
         "availableCents": CENTS,
         "escrowLockedCents": CENTS,
-        "totalDebitedCents": CENTS,
-        "totalCreditedCents": CENTS,
+        "totalDebitedCents": SUM,
+        "totalCreditedCents": SUM,
         "revision": INT,
     },
     instants=OPTIONAL_INSTANT,

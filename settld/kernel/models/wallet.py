@@ -1,6 +1,6 @@
 """What an agent has, and the receipts of money that came in."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django.db import models
 from django.db.models import F, Q
@@ -8,6 +8,8 @@ from django.db.models import F, Q
 from settld.core import columns
 from settld.core.triggers import append_only
 from settld.kernel.states import FundingSource
+
+MOST_TOTAL: Final = 2**63 - 1  # of what came and went over the years; what is there now stays an amount
 
 
 class Wallet(models.Model):
@@ -42,10 +44,10 @@ class Wallet(models.Model):
             columns.is_currency("currency", name="wallet_currency"),
             columns.in_range("available_cents", name="wallet_available"),
             columns.in_range("escrow_locked_cents", name="wallet_escrow"),
-            columns.in_range("total_debited_cents", name="wallet_debited"),
-            columns.in_range("total_credited_cents", name="wallet_credited"),
-            columns.in_range("total_refunded_cents", name="wallet_refunded"),
-            columns.in_range("locked_today_cents", name="wallet_locked_today"),
+            columns.in_range("total_debited_cents", name="wallet_debited", most=MOST_TOTAL),
+            columns.in_range("total_credited_cents", name="wallet_credited", most=MOST_TOTAL),
+            columns.in_range("total_refunded_cents", name="wallet_refunded", most=MOST_TOTAL),
+            columns.in_range("locked_today_cents", name="wallet_locked_today", most=MOST_TOTAL),
             models.CheckConstraint(
                 condition=Q(
                     available_cents=F("total_credited_cents")

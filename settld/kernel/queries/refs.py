@@ -8,7 +8,8 @@ A reference in a derived statement is {type, id, hash, amountCents}. Its type sa
 - `ledger_entry`: a journal entry made by hand; its `content_hash`, and minus the sum of the party's
   allocations on the payable accounts: what the entry adds to what is owed.
 - `carry_in`: the artifact id of the derived `PartyStatement.v1` that is paid; its artifact hash, and its
-  `payableCarryInCents`: what earlier periods have left open.
+  `payableCarryInCents`: what earlier periods have left open. A payout names the receipts and adjustments
+  that this brings along as themselves, and here what is left of it.
 
 With the last two, which `manual_entries` and the statement itself give, they add up to the statement's
 payoutCents. `hash` and `amountCents` may be left out: what is named never

@@ -33,6 +33,19 @@ __all__ = [
 ]
 
 MOST_PEM: Final = 1000
+# The points of small order, with the sign bit off: under such a key anybody can make a signature that fits.
+WEAK_KEYS: Final = frozenset(
+    bytes.fromhex(text)
+    for text in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+    )
+)
 
 
 class InvalidAgentIdentity(Invalid):
@@ -165,3 +178,6 @@ def require_key(pem: str) -> None:
         raise InvalidAgentIdentity(
             details={"message": "publicKeyPem is not an Ed25519 public key in SPKI PEM"}
         )
+    raw = key.public_bytes_raw()
+    if raw[:31] + bytes([raw[31] & 0x7F]) in WEAK_KEYS:
+        raise InvalidAgentIdentity(details={"message": "publicKeyPem is a weak key"})

@@ -76,7 +76,7 @@ def require(
     wrong += _repeats(references)
     if wrong:
         raise _refusal(ReferenceMismatch, "mismatched", wrong)
-    refs = tuple(replace(row.ref, hash=row.hash, amount_cents=row.amount_cents) for row in found)
+    refs = tuple(replace(row.ref, hash=row.hash, amount_cents=_explained(row)) for row in found)
     grounds = Grounds(refs)
     if grounds.gross_cents != gross_cents:
         problem = {"problem": "sum_differs", "expected": gross_cents, "found": grounds.gross_cents}
@@ -110,6 +110,16 @@ def taken(names: Sequence[Ref]) -> ReferenceBlocked:
     return ReferenceBlocked(details={"blocked": blocked[:MOST_NAMED], "blockedCount": len(blocked)})
 
 
+def _explained(row: Found) -> int | None:
+    """Give the cents that a reference stands for.
+
+    A carry-in is what is left of the statement's when the receipts it brings along are named themselves.
+    """
+    if row.ref.kind == RefKind.CARRY_IN and row.amount_cents is not None:
+        return row.amount_cents if row.ref.amount_cents is None else row.ref.amount_cents
+    return row.amount_cents
+
+
 def _mismatch(row: Found, *, party_id: str, currency: str) -> dict[str, Any] | None:
     ref = row.ref
     checks: tuple[tuple[str, object, object], ...] = (
@@ -120,7 +130,7 @@ def _mismatch(row: Found, *, party_id: str, currency: str) -> dict[str, Any] | N
         (
             "amount_differs",
             row.amount_cents if ref.amount_cents is None else ref.amount_cents,
-            row.amount_cents,
+            _explained(row),
         ),
     )
     for problem, expected, found in checks:

@@ -12,6 +12,7 @@ from prometheus_client import Counter
 from settld.core.errors import Conflict
 from settld.core.money import MAX_MINOR
 from settld.kernel.models import Wallet
+from settld.kernel.models.wallet import MOST_TOTAL
 from settld.kernel.services.entries import available, escrow_locked
 from settld.ledger.services import journal
 
@@ -46,7 +47,7 @@ class InsufficientEscrowBalance(Conflict):
 
 
 class WalletTotalTooLarge(Conflict):
-    """A total of the wallet would pass what amounts may be."""
+    """The wallet would have, locked money included, more than an amount may be."""
 
     code = "WALLET_TOTAL_TOO_LARGE"
     message = "wallet total too large"
@@ -108,7 +109,11 @@ def _change(change: Change, now: dt.datetime) -> None:
     if change.locked_on is not None:
         wallet.locked_on, wallet.locked_today_cents = change.locked_on, change.locked_today_cents
     wallet.updated_at = now
-    if max(_totals(wallet)) > MAX_MINOR:
+    # Only more money is refused. A lock or a refund moves what is there already, and locked money must always
+    # find its way back; so sums of what came and went may pass what an amount may be.
+    has_cents = wallet.available_cents + wallet.escrow_locked_cents
+    grows = change.available + change.escrow > 0
+    if (grows and has_cents > MAX_MINOR) or max(_totals(wallet)) > MOST_TOTAL:
         raise WalletTotalTooLarge(details={"code": WalletTotalTooLarge.code, "walletId": wallet.wallet_id})
 
 

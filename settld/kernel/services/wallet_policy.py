@@ -7,6 +7,7 @@ from typing import Any, Final
 from settld.core.errors import Conflict, Invalid
 from settld.kernel import identifiers
 from settld.kernel.models import Wallet
+from settld.kernel.models.wallet import MOST_TOTAL
 
 LIMITS: Final = ("maxPerTransactionCents", "maxDailyCents", "requireApprovalAboveCents")
 
@@ -40,7 +41,7 @@ def require(
     Days are UTC days. All locks of the day count, whatever became of them. Raises WalletPolicyBlocked.
     """
     day, locked_cents = _today(wallet, now)
-    total_cents = locked_cents + amount_cents
+    total_cents = min(locked_cents + amount_cents, MOST_TOTAL)
     for key, code, value in (
         ("maxPerTransactionCents", "WALLET_POLICY_MAX_PER_TX", amount_cents),
         ("requireApprovalAboveCents", "WALLET_POLICY_APPROVAL_REQUIRED", amount_cents),
