@@ -106,7 +106,10 @@ BOUNDARIES: Final[dict[str, dict[str, bool]]] = {
 
 # The points of a story are passed in this order; one set-up dies at each of them in turn.
 BOOKS: Final[dict[str, dict[str, bool]]] = {
-    "RegisterAgent": {"kernel.register_agent.before_commit": False, "kernel.register_agent.after_commit": True},
+    "RegisterAgent": {
+        "kernel.register_agent.before_commit": False,
+        "kernel.register_agent.after_commit": True,
+    },
     "Fund": {
         "kernel.fund.before_commit": False,
         "idempotent.before_commit": False,

@@ -8,7 +8,7 @@ import pytest
 
 from tests.crash import stories_books, stories_payouts
 from tests.crash.forked import dies_at
-from tests.crash.matrix import BILLING, BOUNDARIES
+from tests.crash.matrix import BILLING, BOOKS, BOUNDARIES
 from tests.support.simulator import stripe_sim, stripe_simulator
 
 __all__ = ["stripe_sim", "stripe_simulator"]
@@ -59,7 +59,7 @@ def test_a_death_leaves_one_effect_and_a_way_forward(desk, story, point, is_done
 
 
 def test_the_matrix_names_every_failpoint_of_the_product():
-    named = {point for table in (BOUNDARIES, BILLING) for points in table.values() for point in points}
+    named = {point for table in (BOUNDARIES, BOOKS, BILLING) for points in table.values() for point in points}
     passed = set()
     for room in ROOMS:
         for path in (PROJECT / room).rglob("*.py"):
