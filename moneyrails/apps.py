@@ -19,4 +19,4 @@ class MoneyRailsConfig(AppConfig):
         disputes.register()
         connect_events.register()
         approvals.register(stops.Lifting())
-        payouts_made.register(answer.live_payout_cents)
+        payouts_made.register(answer.live_payouts)

@@ -82,6 +82,7 @@ WORKSPACES: Final = (
         (
             ("agents", "Agents", ("ops_read", "finance_read")),
             ("runs", "Runs", ("ops_read", "finance_read")),
+            ("holds", "Holds", ("ops_read", "finance_read")),
         ),
     ),
     (

@@ -15,6 +15,7 @@ from ops_console.controls import views as controls
 from ops_console.evidence import views as evidence
 from ops_console.finance import account_map, doing, downloads
 from ops_console.finance import views as finance
+from ops_console.holds import views as holds
 from ops_console.journal import views as journal
 from ops_console.mismatches import batches, deciding
 from ops_console.mismatches import files as mismatch_files
@@ -49,6 +50,7 @@ console = (
         path("console/agents/<str:agent_id>", agents.agent, name="agent"),
         path("console/runs", runs.runs, name="runs"),
         path("console/runs/<str:run_id>", runs.run, name="run"),
+        path("console/holds", holds.holds, name="holds"),
         path("console/journal", journal.journal, name="journal"),
         path("console/journal/accounts", journal.accounts, name="journal-accounts"),
         path("console/journal/accounts/<path:account_id>", journal.account, name="journal-account"),

@@ -3,11 +3,14 @@
 An earlier generation's payout decides what a later statement may still pay (finance spec 5.3).
 """
 
+from collections.abc import Mapping
 from typing import Protocol
+
+Payee = tuple[str, str]  # party, currency
 
 
 class PayoutsMade(Protocol):
-    """Sums up the live payouts of a party, currency and period in gross cents; None when there is none.
+    """Sums up a period's live payouts in gross cents, by party and currency; who has none is not named.
 
     Live is what is neither failed nor cancelled. Gross is what statements say: the amount that leaves, plus
     what was withheld against a debt; a payout that went into the debt entirely counts with its whole gross.
@@ -16,11 +19,11 @@ class PayoutsMade(Protocol):
     a second time.
     """
 
-    def __call__(self, *, tenant_id: str, party_id: str, currency: str, period: str) -> int | None: ...
+    def __call__(self, *, tenant_id: str, period: str) -> Mapping[Payee, int]: ...
 
 
-def _none_yet(*, tenant_id: str, party_id: str, currency: str, period: str) -> int | None:
-    return None
+def _none_yet(*, tenant_id: str, period: str) -> Mapping[Payee, int]:
+    return {}
 
 
 _registered: PayoutsMade = _none_yet
@@ -32,6 +35,6 @@ def register(payouts_made: PayoutsMade) -> None:
     _registered = payouts_made
 
 
-def live_payout_cents(*, tenant_id: str, party_id: str, currency: str, period: str) -> int | None:
-    """Give the gross cents of the live payouts of a party, currency and period; None when there is none."""
-    return _registered(tenant_id=tenant_id, party_id=party_id, currency=currency, period=period)
+def live_payouts(*, tenant_id: str, period: str) -> Mapping[Payee, int]:
+    """Give the gross cents of a period's live payouts, by party and currency."""
+    return _registered(tenant_id=tenant_id, period=period)

@@ -14,6 +14,7 @@ from settld.core.money import MAX_MINOR
 
 CURRENCY_PATTERN: Final = r"^[A-Z][A-Z0-9_]{2,11}$"
 PERIOD_PATTERN: Final = r"^[0-9]{4}-(0[1-9]|1[0-2])$"
+ROLE_PATTERN: Final = r"^[a-z][a-z0-9_]{0,63}$"
 HASH_PATTERN: Final = r"^[0-9a-f]{64}$"
 
 

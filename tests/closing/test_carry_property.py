@@ -163,8 +163,8 @@ class Payouts:
     def __init__(self):
         self.paid = {}
 
-    def __call__(self, *, tenant_id, party_id, currency, period):
-        return self.paid.get((party_id, period))
+    def __call__(self, *, tenant_id, period):
+        return {(party, "USD"): cents for (party, month), cents in self.paid.items() if month == period}
 
 
 @pytest.fixture

@@ -41,7 +41,11 @@ def paid(monkeypatch):
     monkeypatch.setattr(
         payouts_made,
         "_registered",
-        lambda *, tenant_id, party_id, currency, period: payouts.get((party_id, currency, period)),
+        lambda *, tenant_id, period: {
+            (party_id, currency): cents
+            for (party_id, currency, month), cents in payouts.items()
+            if month == period
+        },
     )
     return payouts
 

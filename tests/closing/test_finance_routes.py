@@ -97,6 +97,13 @@ class TestCsv:
         """The peer takes month 13, then fails with 500."""
         assert refusal(books.api.get(f"/ops/finance/gl-batch{query}")) == (400, "SCHEMA_INVALID")
 
+    @pytest.mark.parametrize("month", ["0000-01", "9999-12"])
+    def test_a_month_that_the_calendar_does_not_have_whole_is_400(self, books, month):
+        for path in ("month-close-policy", "gl-batch", "net-close"):
+            answer = books.api.get(f"/ops/finance/{path}?period={month}")
+            assert refusal(answer) == (400, "SCHEMA_INVALID")
+        assert refusal(books.api.post("/ops/month-close", {"month": month})) == (400, "SCHEMA_INVALID")
+
 
 class TestExportAtClose:
     def test_with_a_whole_map_the_journal_csv_is_kept_with_its_hash(self, books):

@@ -304,6 +304,10 @@ class TestPayoutSubject:
         with tenancy.tenant_scope("tenant_a"):
             found = queries.statement_for_payout(tenant_id="tenant_a", party_id="pty_1", period="2026-01")
             assert found.payout_cents == 5
+        books.put(currency="EUR", payoutCents=7)  # rails pay dollars: this one cannot be meant
+        with tenancy.tenant_scope("tenant_a"):
+            found = queries.statement_for_payout(tenant_id="tenant_a", party_id="pty_1", period="2026-01")
+            assert found.payout_cents == 5
         books.put(partyRole="subcontractor")
         with tenancy.tenant_scope("tenant_a"), pytest.raises(queries.StatementAmbiguous):
             queries.statement_for_payout(tenant_id="tenant_a", party_id="pty_1", period="2026-01")

@@ -6,6 +6,7 @@ import pytest
 
 from settld.artifacts.models import Artifact
 from settld.closing.models import MonthDocument
+from settld.closing.queries import rollforward
 from settld.core import clock, tenancy
 from settld.core.canonical_json import dumps
 from settld.core.hashing import sha256_hex
@@ -149,6 +150,18 @@ class TestMismatches:
             row = Balance.objects.filter(account_id__endswith=":escrow_locked", bucket__gt="").first()
             Balance.objects.filter(pk=row.pk).update(amount_cents=row.amount_cents + 5)
         assert codes(books) == ["HELD_ROLLFORWARD_LEDGER_MISMATCH", "LEDGER_ESCROW_ROLLFORWARD_INVALID"]
+
+    def test_a_rollforward_that_does_not_add_up(self, books, runs, monkeypatch):
+        true = rollforward.buckets
+
+        def short(**given):
+            found = true(**given)
+            found["USD"]["forfeited"] -= 1
+            return found
+
+        monkeypatch.setattr(rollforward, "buckets", short)
+        close(books)
+        assert codes(books) == ["HELD_ROLLFORWARD_INVALID", "HELD_ROLLFORWARD_LEDGER_MISMATCH"]
 
     def test_a_rollforward_of_an_earlier_generation_is_none(self, books, runs):
         close(books)

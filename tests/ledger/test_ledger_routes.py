@@ -115,6 +115,10 @@ def test_the_same_entry_id_again_is_a_no_op_even_later_and_other_content_a_confl
     assert len(body(api.get("/ops/ledger/entries"))["entries"]) == 1
 
 
+def share(**change):
+    return {"postingId": "p0", "partyId": "pty_1", "amountCents": 1} | change
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
@@ -122,6 +126,9 @@ def test_the_same_entry_id_again_is_a_no_op_even_later_and_other_content_a_confl
         ({"reason": "   "}, "SCHEMA_INVALID"),
         ({"memo": None}, "SCHEMA_INVALID"),
         ({"memo": "a\x00b"}, "SCHEMA_INVALID"),
+        ({"allocations": [share(partyRole="Operator")]}, "SCHEMA_INVALID"),  # a role that nobody is paid in
+        ({"allocations": [share(partyId="pty\n1")]}, "SCHEMA_INVALID"),
+        ({"allocations": [share(partyId="p" * 301)]}, "SCHEMA_INVALID"),
         ({"postings": None}, "SCHEMA_INVALID"),
         ({"postings": {"accountId": "acct_cash"}}, "SCHEMA_INVALID"),
         ({"postings": ["acct_cash"]}, "SCHEMA_INVALID"),

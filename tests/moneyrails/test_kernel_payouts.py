@@ -241,7 +241,7 @@ def test_pay_that_the_debt_takes_whole_leaves_nothing_to_send(runs):
 
 def test_closing_hears_what_was_paid_in_gross(runs):
     def live(period):
-        return payouts_made.live_payout_cents(tenant_id=TENANT, party_id=PARTY, currency="USD", period=period)
+        return payouts_made.live_payouts(tenant_id=TENANT, period=period).get((PARTY, "USD"))
 
     factories.set_controls(chargebacks=NET)
     paying.derived(earned(runs))

@@ -123,6 +123,18 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(busy, finance, addres
     assert queries_of(finance, address) == one
 
 
+def test_a_hold_shows_what_it_holds_until_when_and_leads_to_its_entry(busy, finance):
+    assert "No holds yet" in text_of(finance, "/console/holds")
+    hold = work.hold(busy.api, payer="agt_payer", payee="agt_worker", cents=10_000)
+
+    page = text_of(finance, "/console/holds?status=held")
+    assert hold["holdHash"] in page
+    assert "20.00 USD" in page
+    assert "20 % of 100.00 USD" in page
+    assert f'href="/console/journal/entries/escrow_hold_tc_{"a" * 64}"' in page
+    assert "No hold is in that state" in text_of(finance, "/console/holds?status=refunded")
+
+
 def test_the_filters_narrow_the_runs(busy, finance):
     work.open_run(busy.api, "run_open", agent="agt_worker", payer="agt_payer", cents=700)
 

@@ -24,6 +24,23 @@ def fund(api: Api, agent_id: str, cents: int) -> dict[str, Any]:
     return receipt
 
 
+def hold(api: Api, *, payer: str, payee: str, cents: int, bps: int = 2_000) -> dict[str, Any]:
+    """Set a share of a tool call's pay aside for an hour; gives the hold."""
+    sent = {
+        "agreementHash": "a" * 64,
+        "receiptHash": "b" * 64,
+        "payerAgentId": payer,
+        "payeeAgentId": payee,
+        "amountCents": cents,
+        "holdbackBps": bps,
+        "challengeWindowMs": 3_600_000,
+    }
+    answer = api.post("/ops/tool-calls/holds/lock", sent)
+    assert answer.status_code == 201, answer.content
+    made: dict[str, Any] = body(answer)["hold"]
+    return made
+
+
 def open_run(api: Api, run_id: str, *, agent: str, payer: str, cents: int, days: int = 0) -> dict[str, Any]:
     """Open a run with its pay set aside; gives the answer."""
     settlement = {"payerAgentId": payer, "amountCents": cents, "disputeWindowDays": days}

@@ -4,12 +4,13 @@ from typing import Any
 
 from django.http import HttpResponse
 
-from settld.api import fields, openapi
+from settld.api import openapi
 from settld.api.fields import Body
 from settld.api.requests import OpsRequest
 from settld.api.responses import Json
 from settld.api.views import OpsView
 from settld.closing.api import shapes
+from settld.closing.identifiers import month_of
 from settld.closing.queries import month_documents
 from settld.closing.services import account_maps, hold_policy, journal_csv
 from settld.core import clock, transactions
@@ -197,4 +198,4 @@ def period_in(given: Body) -> str:
         raise Invalid("period and month differ")
     if period is None and month is None:
         raise Invalid("period is required")
-    return fields.period(period or month)
+    return month_of(period or month)

@@ -4,11 +4,12 @@ from django.conf import settings
 from django.http import HttpResponse
 
 from settld.api import openapi
-from settld.api.fields import Body, period
+from settld.api.fields import Body
 from settld.api.requests import OpsRequest
 from settld.api.responses import Json
 from settld.api.views import OpsView
 from settld.artifacts import queries as artifacts
+from settld.closing import identifiers
 from settld.closing.api import shapes
 from settld.closing.services import months
 from settld.core.errors import Invalid
@@ -106,7 +107,7 @@ class MonthReopen(OpsView):
 
 def month_of(given: Body) -> str:
     """Read the month that a call is about."""
-    return period(given.required_text("month"), message="month must match YYYY-MM")
+    return identifiers.month_of(given.required_text("month"), message="month must match YYYY-MM")
 
 
 def basis_of(given: Body) -> str:

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Collate
 
 from settld.closing import documents
 from settld.core import columns, ids
@@ -115,6 +116,15 @@ class PartyStatement(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["tenant_id", "period", "status"], name="party_statement_period"),
+            models.Index(
+                "tenant_id",
+                "period",
+                Collate("party_id", "C"),
+                Collate("party_role", "C"),
+                Collate("currency", "C"),
+                condition=Q(superseded_at__isnull=True),
+                name="party_statement_listing",
+            ),
             models.Index(
                 fields=["tenant_id", "party_id", "party_role", "currency"],
                 name="party_statement_open_carry",

@@ -130,13 +130,15 @@ LEFT JOIN month_close m ON m.tenant_id = s.tenant_id AND m.month = s.period AND 
 LEFT JOIN artifact a ON a.tenant_id = s.tenant_id AND a.artifact_id = s.instruction_id
 """
 _REFERENCES = 10
+_PAID_CURRENCY = "USD"
 
 
 def statement_for_payout(*, tenant_id: str, party_id: str, period: str) -> PayoutSubject:
     """Give the statement that a payout of this party and period is about, in one query.
 
-    Among several (roles, currencies) the only payable one is meant; with none payable any says so.
-    Raises StatementNotFound, or StatementAmbiguous when several are payable.
+    Among several (roles, currencies) the only payable one is meant, or the only one of those in US dollars,
+    the currency that rails pay; with none payable any says so. Raises StatementNotFound, or
+    StatementAmbiguous when several could be meant.
     """
     with connection.cursor() as cursor:
         cursor.execute(_SUBJECTS, [tenant_id, party_id, period])
@@ -145,7 +147,10 @@ def statement_for_payout(*, tenant_id: str, party_id: str, period: str) -> Payou
         raise StatementNotFound()
     payable = [subject for subject in subjects if subject.payable_cents > 0]
     if len(payable) > 1:
-        raise _ambiguous([(subject.party_role, subject.currency) for subject in payable])
+        in_dollars = [subject for subject in payable if subject.currency == _PAID_CURRENCY]
+        if len(in_dollars) != 1:
+            raise _ambiguous([(subject.party_role, subject.currency) for subject in payable])
+        return in_dollars[0]
     return payable[0] if payable else subjects[0]
 
 

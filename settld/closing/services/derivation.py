@@ -145,11 +145,14 @@ def _live_payouts(month: MonthClose) -> dict[Owner, int]:
     """Ask what payouts of earlier generations of this month are live, and for which statement they were."""
     if month.generation == 1:
         return {}
+    paid = payouts_made.live_payouts(tenant_id=month.tenant_id, period=month.month)
+    if not paid:
+        return {}
     rows = PartyStatement.objects.filter(
         tenant_id=month.tenant_id, period=month.month, basis=month.basis, payout_cents__gt=0,
         party_role__in=documents.PAID_ROLES,
     )  # fmt: skip
-    asked: dict[tuple[str, str], list[tuple[str, int]]] = {}
+    asked: dict[payouts_made.Payee, list[tuple[str, int]]] = {}
     found = rows.order_by("generation", F("party_role").asc()).values_list(
         "party_id", "currency", "party_role", "payout_cents"
     )
@@ -157,12 +160,10 @@ def _live_payouts(month: MonthClose) -> dict[Owner, int]:
         asked.setdefault((party_id, currency), []).append((party_role, cents))
     live: dict[Owner, int] = {}
     for (party_id, currency), statements in asked.items():
-        paid = payouts_made.live_payout_cents(
-            tenant_id=month.tenant_id, party_id=party_id, currency=currency, period=month.month
-        )
-        if paid is not None:
-            exact = [role for role, cents in statements if cents == paid]
-            live[party_id, (exact or [statements[0][0]])[0], currency] = paid
+        cents_paid = paid.get((party_id, currency))
+        if cents_paid is not None:
+            exact = [role for role, cents in statements if cents == cents_paid]
+            live[party_id, (exact or [statements[0][0]])[0], currency] = cents_paid
     return live
 
 

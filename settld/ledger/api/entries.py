@@ -11,7 +11,7 @@ from settld.api.requests import OpsRequest
 from settld.api.responses import Json
 from settld.api.views import OpsView
 from settld.core import failpoints
-from settld.core.columns import CURRENCY_PATTERN
+from settld.core.columns import CURRENCY_PATTERN, ROLE_PATTERN
 from settld.core.errors import Invalid, NotFound
 from settld.idempotency.http import idempotent
 from settld.ledger import queries
@@ -24,6 +24,8 @@ from settld.ledger.services.manual_entries import ManualEntry, ManualShare
 from settld.ledger.states import Book
 
 CURRENCY: Final = re.compile(CURRENCY_PATTERN)
+ROLE: Final = re.compile(ROLE_PATTERN)
+MOST_PARTY_ID: Final = 300
 POSTING_IN = openapi.obj(
     {"accountId": openapi.TEXT, "amountCents": openapi.CENTS, "currency": openapi.TEXT},
     optional=("currency",),
@@ -174,10 +176,17 @@ def _line(posting: Body, currency: str) -> Line:
 
 
 def _share(share: Body) -> ManualShare:
+    """Read a share; a party or role that no statement could be paid under is refused here."""
+    party_id = share.required_text("partyId", most=MOST_PARTY_ID)
+    if not party_id.isprintable():
+        raise share.fault("partyId must be one printable line")
+    party_role = share.text("partyRole", most=64)
+    if party_role is not None and not ROLE.fullmatch(party_role):
+        raise share.fault("partyRole must match [a-z][a-z0-9_]*, such as operator")
     return ManualShare(
         posting_id=share.required_text("postingId", most=20),
-        party_id=share.required_text("partyId", most=400),
-        party_role=share.text("partyRole", most=64),
+        party_id=party_id,
+        party_role=party_role,
         amount_cents=_amount(share),
     )
 

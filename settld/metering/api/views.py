@@ -71,9 +71,15 @@ class BillableEvents(OpsView):
         if month is not None:
             month = period(month)
         event_type = given.choice("eventType", tuple(EventType.values))
-        found = queries.events(tenant_id=request.tenant_id, period=month, event_type=event_type)
         with transactions.snapshot():
-            count, rows = found.count(), list(found[page.window])
+            count = queries.event_count(tenant_id=request.tenant_id, period=month, event_type=event_type)
+            rows = queries.events(
+                tenant_id=request.tenant_id,
+                period=month,
+                event_type=event_type,
+                limit=page.limit,
+                offset=page.offset,
+            )
         return Json(
             {
                 "tenantId": request.tenant_id,
