@@ -133,7 +133,7 @@ MUTANTS = [
 
 @pytest.mark.parametrize(("mutant", "found"), MUTANTS, ids=[row[0].__name__ for row in MUTANTS])
 def test_a_broken_rule_is_found(worlds, monkeypatch, mutant, found):
-    from tests.kernel.world import Found
+    from tests.kernel.world_stage import Found
 
     mutant(monkeypatch)
     told = ""
